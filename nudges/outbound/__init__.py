@@ -1,0 +1,1 @@
+"""From a decision to a delivered text: planner, outbox, sender, receipts, reconciliation."""
