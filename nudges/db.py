@@ -1,0 +1,151 @@
+"""The database: base class, column types, engine. SQLite and PostgreSQL behave alike from here on up."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import JSON, DateTime, Engine, MetaData, String, Text, create_engine, event
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.types import TypeDecorator
+
+Sessions = Callable[[], Session]
+
+NAMES = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware instant. Refuses naive values on the way in; restores UTC on the way out (SQLite drops it)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime reached the database; pass an aware UTC one")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Cipher:
+    """AES-256-GCM with rotating keys, and a keyed blind index for exact look-ups.
+
+    The first key encrypts, every key may decrypt. A stored text is `v1.<base64(nonce + box)>`.
+    """
+
+    def __init__(self, keys: tuple[bytes, ...], index_key: bytes) -> None:
+        self._boxes = [AESGCM(key) for key in keys]
+        self._index_key = index_key
+
+    def seal(self, text: str) -> str:
+        nonce = os.urandom(12)
+        box = self._boxes[0].encrypt(nonce, text.encode(), b"v1")
+        return "v1." + base64.b64encode(nonce + box).decode()
+
+    def open(self, stored: str) -> str:
+        raw = base64.b64decode(stored.removeprefix("v1."))
+        for box in self._boxes:
+            try:
+                return box.decrypt(raw[:12], raw[12:], b"v1").decode()
+            except InvalidTag:
+                continue
+        raise ValueError("a stored text was sealed with a key that NUDGES_ENCRYPTION_KEYS no longer holds")
+
+    def index(self, text: str) -> str:
+        """A keyed fingerprint: equal texts give equal values, and nothing else can be told from it."""
+        return hmac.new(self._index_key, text.encode(), hashlib.sha256).hexdigest()
+
+
+class _Keyring:
+    """The cipher that `Sealed` columns use; set once by wiring, because column types cannot be passed values."""
+
+    cipher: Cipher | None = None
+
+
+def use_cipher(cipher: Cipher) -> None:
+    """Let sealed columns encrypt and decrypt with `cipher` from now on, in this process."""
+    _Keyring.cipher = cipher
+
+
+def blind_index(text: str) -> str:
+    """The look-up value of a phone number in E.164, under the installation's index key."""
+    return _cipher().index(text)
+
+
+def _cipher() -> Cipher:
+    if _Keyring.cipher is None:
+        raise RuntimeError("no encryption key in use: call db.use_cipher first")
+    return _Keyring.cipher
+
+
+class Sealed(TypeDecorator[str]):
+    """Text that is encrypted at rest: names, phone numbers, message bodies."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else _cipher().seal(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else _cipher().open(value)
+
+
+class Base(DeclarativeBase):
+    """All tables. `Mapped[datetime]` is a UTC instant, `Mapped[dict]` is JSON."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {
+        datetime: UTCDateTime(),
+        dict[str, Any]: JSON(),
+        list[Any]: JSON(),
+        str: String(200),
+    }
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for SQLite (WAL, foreign keys, immediate transactions) or PostgreSQL (UTC sessions)."""
+    if url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"timeout": 15, "check_same_thread": False})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+        return engine
+    return create_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+
+
+def make_sessions(engine: Engine) -> sessionmaker[Session]:
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    # The driver's own transaction handling starts late and breaks savepoints: we begin ourselves.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "busy_timeout=15000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    # A read that turns into a write would fail with "database is locked" at once; take the lock at the start.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
