@@ -1,0 +1,48 @@
+"""Runs migrations on SQLite and PostgreSQL. The URL comes from the caller or from the settings."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from nudges import config
+from nudges.db import Base, Sealed, UTCDateTime, make_engine
+from nudges.models import family, messages, program, safety, sequences
+
+# Importing the tables registers them on Base.metadata.
+TABLES = (family, messages, program, safety, sequences)
+
+
+def run() -> None:
+    connection = context.config.attributes.get("connection")
+    if connection is not None:
+        _migrate(connection)
+        return
+    url = context.config.attributes.get("url") or config.load().database_url
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        _migrate(connection)
+    engine.dispose()
+
+
+def _migrate(connection: object) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=True,
+        compare_type=True,
+        render_item=_plain_type,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _plain_type(kind: str, item: object, autogen_context: object) -> str | bool:
+    """Migrations name database types only: they must run long after our classes have changed."""
+    if kind == "type" and isinstance(item, UTCDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, Sealed):
+        return "sa.Text()"
+    return False
+
+
+run()

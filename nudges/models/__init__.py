@@ -1,0 +1,1 @@
+"""All tables, one file per flow; columns, constraints and indexes, no behaviour."""
