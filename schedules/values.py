@@ -1,0 +1,499 @@
+"""The nouns of the core: sequences as written, a parent's thread as it stands, decisions with their reasons.
+
+All frozen. Instants are aware UTC; `time`, `date` and minutes are wall clock in the family's zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Kind(StrEnum):
+    """Message kinds of content.md §1.1."""
+
+    TALK = "talk"
+    TIP = "tip"
+    FACT = "fact"
+    ENCOURAGE = "encourage"
+    IDEA = "idea"
+    CHECKIN = "checkin"
+    FOLLOWUP = "followup"
+    GATE = "gate"
+    REMINDER = "reminder"
+    RESOURCE = "resource"
+    FAQ = "faq"
+    CRISIS = "crisis"
+    SYSTEM = "system"
+    REPLY = "reply"
+    ASK = "ask"
+    STAFF = "staff"
+
+
+class Topic(StrEnum):
+    """Cool-downs act on topics (content.md §1.1)."""
+
+    THERAPY = "therapy"
+    RELATIONSHIP = "relationship"
+    CARE = "care"
+    LOGISTICS = "logistics"
+    SYSTEM = "system"
+
+
+# ---------------------------------------------------------------- sequences as written
+
+
+class Anchor(StrEnum):
+    """What a step's moment is counted from."""
+
+    ENROLLED = "enrolled"
+    STEP = "step"  # the sending of another step, or the answer that led here
+    TRY = "try"  # some days before a talk is tried again
+    SESSION = "session"
+    BREAK_START = "break_start"
+    NEXT_REVIEW = "next_review"
+    CRISIS_REPORT = "crisis_report"
+    VISIT = "visit"
+    CONSULT = "consult"
+    GATE = "gate"  # the moment the break's gate holds
+    ANSWER = "answer"  # only an answer or a word leads here
+
+
+class Slot(StrEnum):
+    """How the counted moment becomes a time of day."""
+
+    EXACT = "exact"  # that minute, or the next allowed one
+    PREFERRED = "preferred"  # that date, at the family's preferred moment
+    WINDOW = "window"  # ahead of the next calm window
+    WEEKEND = "weekend"  # the next weekend morning
+    MORNING = "morning"  # the next morning, some hours later
+    AT_ONCE = "at_once"  # an immediate reply
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class When:
+    """One moment in the life of a step: `anchor` plus an offset, then `slot`.
+
+    `nth` 0 means every one (each session). `offset_hours` counts wall time; `offset_days` counts dates.
+    `latest_hours` closes a span such as +20 to 28 hours. `every_days` repeats.
+    """
+
+    anchor: Anchor
+    slot: Slot
+    step: str | None = None
+    nth: int = 1
+    offset_days: int = 0
+    offset_hours: int = 0
+    latest_hours: int | None = None
+    every_days: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effect:
+    """One consequence of an answer, as an author wrote it: a verb of effects.VERBS and its arguments."""
+
+    verb: str
+    args: tuple[str, ...] = ()
+    written: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Texts:
+    """One message in two languages, ordinary and discreet, with placeholders unfilled."""
+
+    en: str
+    es: str
+    discreet_en: str
+    discreet_es: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """Other words for some families: every key of `applies_to` must match (age, role, profile, reason)."""
+
+    applies_to: Mapping[str, str]
+    texts: Texts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What one digit means and does."""
+
+    digit: str
+    means: str
+    then: tuple[Effect, ...]
+    reply: Texts | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One step of a sequence. A `staff` step has no texts: it makes a task."""
+
+    id: str
+    when: tuple[When, ...]
+    kind: Kind
+    topic: Topic
+    intent: str
+    texts: Texts | None
+    variants: tuple[Variant, ...] = ()
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    words: Mapping[str, tuple[Effect, ...]] = field(default_factory=dict)
+    seeds: tuple[str, ...] = ()
+    closes_talk: bool = False
+    combines: bool = False  # several digits may be answered together
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limit:
+    """At most `count` texts in `days` days."""
+
+    count: int
+    days: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sequence:
+    """A published sequence. `version` is its number in the program, 0 for the one shipped."""
+
+    key: str
+    title: str
+    purpose: str
+    steps: tuple[Step, ...]
+    at_most: Limit
+    lasts_days: int | None
+    enrolled_by: tuple[str, ...] = ()
+    entry: tuple[str, ...] = ()
+    exit: tuple[str, ...] = ()
+    reviewed: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
+
+    def step(self, step_id: str) -> Step | None:
+        return next((step for step in self.steps if step.id == step_id), None)
+
+
+# ---------------------------------------------------------------- a family's profile
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """Wall-clock minutes after midnight, end excluded; `end` may pass 1440 (over midnight)."""
+
+    start: int
+    end: int
+
+
+Week: TypeAlias = tuple[tuple[Span, ...], ...]  # seven entries, Monday first
+WeekTimes: TypeAlias = tuple[time | None, ...]  # seven entries, Monday first
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Custody:
+    """Which days the child is with this parent. `anchor_date` opens a turn with this parent."""
+
+    pattern: str  # every_day alternate_weeks alternate_weekends 2-2-3 5-2-2-5 supervised none
+    anchor_date: date | None = None
+    exchange_times: tuple[tuple[int, time], ...] = ()  # (weekday, time)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """What the core may know of a family (content.md §5.1). Built and checked by profile.parse."""
+
+    timezone: str
+    pref_lang: str = "en"
+    role: str = "resident"
+    discreet: bool = False
+    age_band: str | None = None
+    state: str | None = None  # US state of the parent: chooses stricter contact hours
+    contact_hours: Week | None = None
+    busy_hours: Week = ((),) * 7
+    dinner_time: WeekTimes = (time(18, 30),) * 7
+    bedtime_school: time = time(21, 0)
+    bedtime_free: time = time(22, 0)
+    school_hours: Span | None = Span(start=480, end=915)
+    no_school: tuple[tuple[date, date], ...] = ()
+    activities: Week = ((),) * 7
+    calm_windows: Week | None = None
+    slot_pref: time = time(10, 0)
+    quiet_weekdays: frozenset[int] = frozenset()
+    quiet_dates: tuple[tuple[date, date], ...] = ()
+    hard_dates: tuple[tuple[date, date], ...] = ()
+    custody: Custody = field(default_factory=lambda: Custody(pattern="every_day"))
+    court_ordered: str = "unknown"  # no | yes | unknown
+    break_ok_by: str | None = None
+    protective_order: bool | None = None
+    abuse_concern: bool | None = None
+    child_fear: bool | None = None
+    contact_plan: str | None = None
+    therapist_told: bool = True
+    stage: str = "not_raised"
+    profile: str = "gentle"
+    volume: str = "normal"
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyDate:
+    """A date that steps hang on. `at` is an instant; date-only ones are at local midnight."""
+
+    kind: str
+    nth: int
+    at: datetime
+    status: str = "set"  # set | done | missed | cancelled
+    date_only: bool = False
+
+
+# ---------------------------------------------------------------- a parent's thread
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mark:
+    """A proactive text that went out, as far as caps and gaps care."""
+
+    at: datetime
+    kind: Kind
+    topic: Topic
+    sequence: str
+    step: str
+    cycle: int
+    counted: bool  # in the caps of the day and the week
+    closes_talk: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenQuestion:
+    """A question that a bare digit would answer."""
+
+    enrollment: str
+    sequence: str
+    step: str
+    cycle: int
+    asked_at: datetime
+    until: datetime
+    counts_as_silence: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planned:
+    """The step that the thread is waiting to send, so that a missed moment can be told from a new plan."""
+
+    enrollment: str
+    step: str
+    cycle: int
+    at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """What answers, silence and past texts have done to one phone's pace. Bounded: marks of 29 days at most."""
+
+    marks: tuple[Mark, ...] = ()
+    question: OpenQuestion | None = None
+    lapsed_question: OpenQuestion | None = None
+    planned: Planned | None = None
+    cool_until: datetime | None = None
+    cool_talks_until: datetime | None = None
+    wait_until: datetime | None = None
+    talk_gap_until: datetime | None = None
+    last_talk_at: datetime | None = None
+    last_conflict_at: datetime | None = None
+    notyet_level: int = 0
+    silence_count: int = 0
+    silence_since: datetime | None = None
+    stay_asked_at: datetime | None = None
+    volume: str = "normal"
+    lower_until: datetime | None = None
+    bad_in_row: int = 0
+    soften: bool = False
+    no_chance_in_row: int = 0
+    refusals: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pending:
+    """A step that is still to come. `base` is the instant it counts from; none for anchors read from key dates."""
+
+    step: str
+    cycle: int
+    which: int = 0  # index into Step.when
+    base: datetime | None = None
+    nth: int = 0  # which key date, for "every session"
+    not_before: datetime | None = None
+    replans: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Enrollment:
+    """A parent in a sequence, with what is still to come. `facts` holds streaks, intervals and scores."""
+
+    id: str
+    sequence: Sequence
+    started_at: datetime
+    agenda: tuple[Pending, ...] = ()
+    cycles: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, int] = field(default_factory=dict)
+    instants: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hold:
+    """Nothing proactive while it stands. Only a `conversation` ends by itself, at `until`."""
+
+    kind: str  # crisis | check | safety | conversation
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thread:
+    """One parent as the core sees them: the unit of planning."""
+
+    profile: Profile
+    status: str = "active"  # invited | active | paused | opted_out | ended
+    paused_until: datetime | None = None
+    pace: Pace = field(default_factory=Pace)
+    enrollments: tuple[Enrollment, ...] = ()
+    key_dates: tuple[KeyDate, ...] = ()
+    holds: tuple[Hold, ...] = ()
+
+    def enrollment(self, enrollment_id: str) -> Enrollment | None:
+        return next((e for e in self.enrollments if e.id == enrollment_id), None)
+
+    def in_sequence(self, key: str) -> Enrollment | None:
+        return next((e for e in self.enrollments if e.sequence.key == key), None)
+
+    def with_enrollment(self, enrollment: Enrollment) -> Thread:
+        others = tuple(enrollment if e.id == enrollment.id else e for e in self.enrollments)
+        return replace(self, enrollments=others)
+
+    def without_enrollment(self, enrollment_id: str) -> Thread:
+        return replace(self, enrollments=tuple(e for e in self.enrollments if e.id != enrollment_id))
+
+
+# ---------------------------------------------------------------- decisions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reason:
+    """Why: a stable code, one sentence in plain words, and the inputs that decided."""
+
+    code: str
+    words: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """One text that might go, as the gate looks at it. Kept beside the outbox row to ask again."""
+
+    sequence: str
+    step: str
+    cycle: int
+    enrollment: str
+    kind: Kind
+    topic: Topic
+    expires_at: datetime
+    closes_talk: bool = False
+    window: tuple[datetime, datetime] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Go:
+    """It may go at the instant that was asked about."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotYet:
+    """Not before `until`; none means that only a person or the parent can open the way."""
+
+    until: datetime | None
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Never:
+    """This text must not go any more."""
+
+    reason: Reason
+
+
+Verdict: TypeAlias = Go | NotYet | Never
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Send:
+    """Send this step now. The caller renders `step` for the family and keeps `proposal` beside the text."""
+
+    enrollment: str
+    step: Step
+    cycle: int
+    which: int
+    due_at: datetime
+    proposal: Proposal
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wait:
+    """Nothing now. Look again at `until`; `step` is what is being waited for."""
+
+    until: datetime
+    reasons: tuple[Reason, ...]
+    planned: Planned | None = None
+    step: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drop:
+    """This step will not be sent. `outcome` is "dropped" or "expired"; `again` means that it is planned anew."""
+
+    enrollment: str
+    step: str
+    cycle: int
+    outcome: str
+    reason: Reason
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StaffTask:
+    """Something for a person to do. `priority`: 1 this hour, 2 next working day, 3 weekly."""
+
+    enrollment: str | None
+    step: str | None
+    cycle: int | None
+    priority: int
+    words: str
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """A question of the service itself (SL-1: stay, pause or finish) that belongs to no enrollment."""
+
+    step: str
+    proposal: Proposal
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finish:
+    """An enrollment has come to its end; or (`pause`) the thread pauses after unbroken silence."""
+
+    enrollment: str | None
+    reason: Reason
+    pause: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Idle:
+    """Nothing to come until something happens; the reasons say what."""
+
+    reasons: tuple[Reason, ...]
+
+
+Decision: TypeAlias = Send | Wait | Drop | StaffTask | Ask | Finish | Idle
