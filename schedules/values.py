@@ -87,6 +87,7 @@ class When:
     nth: int = 1
     offset_days: int = 0
     offset_hours: int = 0
+    offset_minutes: int = 0
     latest_hours: int | None = None
     every_days: int | None = None
 
@@ -125,6 +126,7 @@ class Answer:
     digit: str
     means: str
     then: tuple[Effect, ...]
+    twice: tuple[Effect, ...] = ()  # besides, when the step's last answer was this one too
     reply: Texts | None = None
 
 
@@ -141,6 +143,8 @@ class Step:
     variants: tuple[Variant, ...] = ()
     answers: Mapping[str, Answer] = field(default_factory=dict)
     words: Mapping[str, tuple[Effect, ...]] = field(default_factory=dict)
+    then: tuple[Effect, ...] = ()  # what sending it does, answer or not
+    refusals: Mapping[str, tuple[Effect, ...]] = field(default_factory=dict)  # by the count of refusals so far
     seeds: tuple[str, ...] = ()
     closes_talk: bool = False
     combines: bool = False  # several digits may be answered together
@@ -168,6 +172,7 @@ class Sequence:
     entry: tuple[str, ...] = ()
     exit: tuple[str, ...] = ()
     reviewed: Mapping[str, str] = field(default_factory=dict)
+    if_worse_twice: tuple[Effect, ...] = ()
     version: int = 0
 
     def step(self, step_id: str) -> Step | None:

@@ -1,0 +1,446 @@
+"""The sequence language: YAML text into a Sequence, with every fault of a file at once, each with its line.
+
+Scalars are read as text (so `no`, `18:30` and `on:` mean what an author wrote) and the schema decides.
+`load_library` is the core's only disk read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from schedules import effects, render, segments, when
+from schedules.values import Anchor, Answer, Effect, Kind, Limit, Sequence, Slot, Step, Texts, Topic, Variant, When
+
+LIBRARY = Path(__file__).parent / "library"
+LANGUAGES = ("en", "es", "discreet_en", "discreet_es")
+CARRIER_WORDS = frozenset(
+    "yes no stop stopall unsubscribe cancel end quit revoke optout help info start unstop alto baja cancelar parar "
+    "ayuda".split()
+)
+WORST_CASE = {
+    "org": "Family Support Prgrm",
+    "day": "Wednesday 12",
+    "time": "10:30 pm",
+    "resource": "Community Health Center 312-555-0100",
+    "staff": "Guadalupe",
+    "idea": "Cook something small side by side and let your child choose the music for it tonight.",
+    "w1": "Mon 7:30 pm",
+    "w2": "Tue 7:30 pm",
+    "w3": "Sat 10:30 am",
+    "w4": "Sun 10:30 am",
+}
+_MOST_PARTS = 2
+_STEP_ID = re.compile(r"[A-Z]{2}-[A-Z0-9]+")
+_TOP_KEYS = (
+    "key title purpose enrolled_by entry exit lasts at_most if_worse_twice reviewed seeds steps notes".split()
+)
+_STEP_KEYS = (
+    "id when kind topic intent seeds text variants answers words then refusals closes_talk combines".split()
+)
+_VARIANT_KEYS = ("age", "role", "profile", "reason", "contact")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One fault of a file: its line (from 1), what is wrong, and how to mend it."""
+
+    line: int
+    message: str
+    severity: str = "error"  # error | warning
+
+
+class CatalogError(ValueError):
+    """A sequence text has faults; `findings` lists all of them in line order."""
+
+    def __init__(self, name: str, findings: list[Finding]) -> None:
+        super().__init__("\n".join(f"{name}:{f.line}: {f.message}" for f in findings))
+        self.findings = findings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Idea:
+    """One idea of the bank (content.md §2.12)."""
+
+    id: str
+    family: int
+    minutes: int
+    remote: bool
+    supervised_ok: bool
+    ages: tuple[str, ...]
+    roles: tuple[str, ...]
+    rung: int
+    texts: Texts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Library:
+    """What is shipped: sequences by key with their YAML, the service's own texts, the idea bank."""
+
+    sequences: Mapping[str, Sequence]
+    sources: Mapping[str, str]
+    system: Mapping[str, Texts]
+    ideas: tuple[Idea, ...]
+
+
+def parse(text: str, *, name: str) -> Sequence:
+    """Read one sequence. Raises CatalogError with every error; warnings alone do not stop it."""
+    sequence, findings = check(text, name=name)
+    if sequence is None:
+        raise CatalogError(name, [f for f in findings if f.severity == "error"])
+    return sequence
+
+
+def check(text: str, *, name: str) -> tuple[Sequence | None, list[Finding]]:
+    """Read one sequence and list all findings, in line order. No sequence when there is an error."""
+    reader = _Reader()
+    sequence: Sequence | None = None
+    try:
+        root = _Node.of(yaml.compose(text, Loader=yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reader.error(mark.line + 1 if mark else 1, f"this is not YAML: {error.problem}")
+    else:
+        if root is None:
+            reader.error(1, f"{name} is empty")
+        else:
+            sequence = reader.sequence(root)
+    findings = sorted(reader.findings, key=lambda f: f.line)
+    return (None if any(f.severity == "error" for f in findings) else sequence), findings
+
+
+def load_library(root: Path | None = None) -> Library:
+    """Read every sequence below `root` (the shipped library without one). Raises CatalogError."""
+    folder = root or LIBRARY
+    sequences: dict[str, Sequence] = {}
+    sources: dict[str, str] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        if path.stem in ("system", "ideas", "faq"):
+            continue
+        text = path.read_text(encoding="utf-8")
+        sequence = parse(text, name=path.name)
+        sequences[sequence.key], sources[sequence.key] = sequence, text
+    return Library(sequences=sequences, sources=sources, system=_system_texts(folder), ideas=_ideas(folder))
+
+
+def _system_texts(folder: Path) -> dict[str, Texts]:
+    path = folder / "system.yaml"
+    reader, root = _Reader(), _compose(path if path.exists() else LIBRARY / "system.yaml")
+    texts = {key: reader.texts(node, where=key) for key, node in root.child("texts").items()}
+    reader.stop_on_errors(path.name)
+    return {key: value for key, value in texts.items() if value}
+
+
+def _ideas(folder: Path) -> tuple[Idea, ...]:
+    path = folder / "ideas.yaml"
+    path = path if path.exists() else LIBRARY / "ideas.yaml"
+    if not path.exists():
+        return ()
+    reader = _Reader()
+    ideas = [reader.idea(node) for node in _compose(path).child("ideas").elements()]
+    reader.stop_on_errors(path.name)
+    return tuple(idea for idea in ideas if idea)
+
+
+class _Node:
+    """A YAML node with text scalars and line numbers; forgiving, so that all faults are found."""
+
+    def __init__(self, line: int, value: str | None, pairs: dict[str, _Node], elements: list[_Node]) -> None:
+        self.line, self.value, self.pairs, self._elements = line, value, pairs, elements
+        self.repeated: list[tuple[str, int]] = []
+
+    @classmethod
+    def of(cls, node: yaml.Node | None) -> _Node | None:
+        if node is None:
+            return None
+        line = node.start_mark.line + 1
+        if isinstance(node, yaml.MappingNode):
+            found = cls(line, None, {}, [])
+            for key, value in node.value:
+                child = cls.of(value)
+                if key.value in found.pairs:
+                    found.repeated.append((key.value, key.start_mark.line + 1))
+                if child:
+                    found.pairs[str(key.value)] = child
+            return found
+        if isinstance(node, yaml.SequenceNode):
+            return cls(line, None, {}, [c for c in map(cls.of, node.value) if c])
+        return cls(line, str(node.value), {}, [])
+
+    def child(self, key: str) -> _Node:
+        return self.pairs.get(key) or _Node(self.line, None, {}, [])
+
+    def text(self, key: str) -> str:
+        return (self.child(key).value or "").strip()
+
+    def items(self) -> list[tuple[str, _Node]]:
+        return list(self.pairs.items())
+
+    def elements(self) -> list[_Node]:
+        """The list's elements; a scalar counts as a list of one."""
+        return self._elements or ([self] if self.value is not None else [])
+
+    def words(self, key: str) -> tuple[str, ...]:
+        return tuple(e.value for e in self.child(key).elements() if e.value is not None)
+
+
+def _compose(path: Path) -> _Node:
+    node = _Node.of(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
+    return node or _Node(1, None, {}, [])
+
+
+class _Reader:
+    """Builds values and collects findings."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def error(self, line: int, message: str) -> None:
+        self.findings.append(Finding(line=line, message=message))
+
+    def warn(self, line: int, message: str) -> None:
+        self.findings.append(Finding(line=line, message=message, severity="warning"))
+
+    def stop_on_errors(self, name: str) -> None:
+        errors = [f for f in self.findings if f.severity == "error"]
+        if errors:
+            raise CatalogError(name, errors)
+
+    def keys(self, node: _Node, known: list[str] | tuple[str, ...], what: str) -> None:
+        for key, child in node.items():
+            if key not in known:
+                self.error(child.line, f"{what} has the unknown key {key!r}; known keys: {', '.join(known)}")
+        for key, line in node.repeated:
+            self.error(line, f"{what} has {key!r} twice; keep one")
+
+    # ------------------------------------------------------------ a sequence
+
+    def sequence(self, root: _Node) -> Sequence:
+        self.keys(root, _TOP_KEYS, "the sequence")
+        key = root.text("key")
+        if not re.fullmatch(r"[A-Z]{3,12}", key):
+            self.error(root.child("key").line, "key should be 3 to 12 capital letters, such as TALK")
+        for required in ("title", "purpose", "at_most", "steps"):
+            if required not in root.pairs:
+                self.error(root.line, f"{required} is missing")
+        steps = tuple(self.step(node) for node in root.child("steps").elements())
+        self.references(root, steps)
+        return Sequence(
+            key=key,
+            title=root.text("title"),
+            purpose=root.text("purpose"),
+            steps=steps,
+            at_most=self.limit(root.child("at_most")),
+            lasts_days=self.lasts(root.child("lasts")),
+            enrolled_by=root.words("enrolled_by"),
+            entry=root.words("entry"),
+            exit=root.words("exit"),
+            reviewed={name: node.value or "" for name, node in root.child("reviewed").items()},
+            if_worse_twice=tuple(self.effects(root.child("if_worse_twice"))),
+        )
+
+    def limit(self, node: _Node) -> Limit:
+        match = re.fullmatch(r"(\d) (?:a week|per (\d+) days)", node.value or "")
+        if not match:
+            self.error(node.line, 'at_most should read "2 a week" or "1 per 14 days"')
+            return Limit(count=1, days=7)
+        return Limit(count=int(match[1]), days=int(match[2] or 7))
+
+    def lasts(self, node: _Node) -> int | None:
+        if node.value in (None, "", "open"):
+            return None
+        match = re.fullmatch(r"(\d+) (days?|weeks?)", node.value or "")
+        if not match:
+            self.error(node.line, 'lasts should read "6 weeks", "7 days" or "open"')
+            return None
+        return int(match[1]) * (7 if match[2].startswith("week") else 1)
+
+    def references(self, root: _Node, steps: tuple[Step, ...]) -> None:
+        """Every step that is named exists, and every step can be reached."""
+        known = {step.id for step in steps}
+        nodes = root.child("steps").elements()
+        seen: set[str] = set()
+        for step, node in zip(steps, nodes, strict=True):
+            if step.id in seen:
+                self.error(node.line, f"step {step.id} is there twice; ids are unique and stay with a step")
+            seen.add(step.id)
+            for target in _targets(step):
+                if target not in known and target[:2] == step.id[:2]:
+                    self.error(node.line, f"step {step.id} names {target}, which is not in this file")
+        named = {target for step in steps for target in _targets(step)}
+        for step, node in zip(steps, nodes, strict=True):
+            by_answer = bool(step.when) and all(w.anchor is Anchor.ANSWER for w in step.when)
+            if by_answer and step.id not in named and node.text("when") == "by answer":
+                self.warn(node.line, f"nothing leads to step {step.id} in this file")
+
+    # ------------------------------------------------------------ a step
+
+    def step(self, node: _Node) -> Step:
+        self.keys(node, _STEP_KEYS, f"step {node.text('id') or '?'}")
+        step_id = node.text("id")
+        if not _STEP_ID.fullmatch(step_id):
+            self.error(
+                node.line, f"step id {step_id!r} should look like TK-4: two letters, a dash, a number or letter"
+            )
+        kind = self.member(node, "kind", Kind, Kind.TIP)
+        topic = self.member(node, "topic", Topic, Topic.SYSTEM)
+        texts = None if kind is Kind.STAFF else self.texts(node.child("text"), where=step_id)
+        step = Step(
+            id=step_id,
+            when=self.moments(node.child("when")),
+            kind=kind,
+            topic=topic,
+            intent=node.text("intent"),
+            texts=texts,
+            variants=tuple(self.variant(v, step_id) for v in node.child("variants").elements()),
+            answers=self.answers(node),
+            words={word: tuple(self.effects(effs)) for word, effs in node.child("words").items()},
+            then=tuple(self.effects(node.child("then"))),
+            refusals={count: tuple(self.effects(effs)) for count, effs in node.child("refusals").items()},
+            seeds=node.words("seeds"),
+            closes_talk=node.text("closes_talk") in ("yes", "true"),
+            combines=node.text("combines") in ("yes", "true"),
+        )
+        self.fits(node, step)
+        return step
+
+    def fits(self, node: _Node, step: Step) -> None:
+        """Rules that tie kind, moment and answers together."""
+        if not step.when:
+            self.error(node.line, f"step {step.id} has no `when`")
+        windowed = all(w.slot is Slot.WINDOW for w in step.when)
+        if step.kind is Kind.TALK and not windowed:
+            self.error(node.line, f"step {step.id} is a talk: its `when` should end in `, window` (PR-02)")
+        asks = step.kind in (Kind.CHECKIN, Kind.FOLLOWUP, Kind.GATE, Kind.ASK)
+        if asks and not 2 <= len(step.answers) <= 6:
+            self.error(node.line, f"step {step.id} asks a question: give it 2 to 6 answers")
+        if step.texts is None:
+            return
+        for texts in (step.texts, *(v.texts for v in step.variants)):
+            self.digits(node, step, texts)
+
+    def digits(self, node: _Node, step: Step, texts: Texts) -> None:
+        """All four texts of a question name exactly the digits that have answers."""
+        if len(step.answers) < 2:
+            return
+        wanted = sorted(step.answers)
+        for language in LANGUAGES:
+            shown = sorted(set(re.findall(r"(?<![\d:.\-])(\d)(?![\d:.\-])", getattr(texts, language))))
+            if [d for d in wanted if d not in shown]:
+                self.error(
+                    node.child("text").line,
+                    f"step {step.id} ({language}) should offer the digits {', '.join(wanted)}",
+                )
+
+    def member(self, node: _Node, key: str, kinds: Any, otherwise: Any) -> Any:
+        try:
+            return kinds(node.text(key))
+        except ValueError:
+            allowed = ", ".join(k.value for k in kinds)
+            self.error(node.child(key).line, f"{key} {node.text(key)!r} should be one of: {allowed}")
+            return otherwise
+
+    def moments(self, node: _Node) -> tuple[When, ...]:
+        found: list[When] = []
+        for element in node.elements():
+            try:
+                found.append(when.parse(element.value or ""))
+            except when.WhenError as error:
+                self.error(element.line, str(error))
+        return tuple(found)
+
+    def effects(self, node: _Node) -> list[Effect]:
+        found: list[Effect] = []
+        for element in node.elements():
+            try:
+                found.append(effects.parse(element.value or ""))
+            except effects.EffectError as error:
+                self.error(element.line, str(error))
+        return found
+
+    def answers(self, node: _Node) -> dict[str, Answer]:
+        found: dict[str, Answer] = {}
+        for digit, answer in node.child("answers").items():
+            if not re.fullmatch(r"[1-9]", digit):
+                self.error(answer.line, f"answer {digit!r} should be a digit from 1 to 9: carriers read words")
+            self.keys(answer, ("means", "then", "twice", "reply"), f"answer {digit}")
+            then = tuple(self.effects(answer.child("then")))
+            if not then:
+                self.error(answer.line, f"answer {digit} has no effect; write `then: [next]` if nothing follows")
+            reply = (
+                self.texts(answer.child("reply"), where=f"the reply to {digit}")
+                if "reply" in answer.pairs
+                else None
+            )
+            twice = tuple(self.effects(answer.child("twice")))
+            found[digit] = Answer(digit=digit, means=answer.text("means"), then=then, twice=twice, reply=reply)
+        return found
+
+    def variant(self, node: _Node, step_id: str) -> Variant:
+        self.keys(node, ("for", "text"), f"a variant of step {step_id}")
+        applies = node.child("for")
+        self.keys(applies, _VARIANT_KEYS, f"`for` of step {step_id}")
+        texts = self.texts(node.child("text"), where=f"a variant of {step_id}")
+        values = {key: child.value or "" for key, child in applies.items()}
+        return Variant(applies_to=values, texts=texts or Texts(en="", es="", discreet_en="", discreet_es=""))
+
+    # ------------------------------------------------------------ texts
+
+    def texts(self, node: _Node, *, where: str) -> Texts | None:
+        """Four languages with equal placeholders, each within two segments."""
+        self.keys(node, LANGUAGES, f"the text of {where}")
+        missing = [language for language in LANGUAGES if not node.text(language)]
+        if missing:
+            self.error(node.line, f"the text of {where} lacks {', '.join(missing)}")
+            return None
+        for language in LANGUAGES:
+            self.one_text(node.child(language), f"{where} ({language})")
+        sets = {language: render.placeholders(node.text(language)) for language in LANGUAGES}
+        if len(set(sets.values())) > 1:
+            self.error(node.line, f"the four texts of {where} should use the same placeholders")
+        return Texts(**{language: node.text(language) for language in LANGUAGES})
+
+    def one_text(self, node: _Node, where: str) -> None:
+        text = (node.value or "").strip()
+        for name in sorted(render.placeholders(text) - set(render.PLACEHOLDERS)):
+            known = ", ".join("{" + p + "}" for p in render.PLACEHOLDERS)
+            self.error(node.line, f"{where} uses {{{name}}}; known placeholders: {known}")
+        filled = re.sub(r"\{([a-z0-9_]+)\}", lambda m: WORST_CASE.get(m[1], "x" * 20), text)
+        cost = segments.count(filled)
+        if cost.parts > _MOST_PARTS:
+            forced = f"; {' '.join(cost.forced_by)} cost more" if cost.forced_by else ""
+            self.error(node.line, f"{where} takes {cost.parts} segments; shorten it to {_MOST_PARTS}{forced}")
+        elif cost.forced_by:
+            self.warn(node.line, f"{where} is sent as UCS-2 because of {' '.join(cost.forced_by)}: half the room")
+
+    def idea(self, node: _Node) -> Idea | None:
+        texts = self.texts(node.child("text"), where=node.text("id"))
+        if texts is None:
+            return None
+        return Idea(
+            id=node.text("id"),
+            family=int(node.text("family") or 1),
+            minutes=int(node.text("minutes") or 15),
+            remote=node.text("remote") in ("yes", "true"),
+            supervised_ok=node.text("supervised_ok") in ("yes", "true"),
+            ages=node.words("ages"),
+            roles=node.words("roles"),
+            rung=int(node.text("rung") or 1),
+            texts=texts,
+        )
+
+
+def _targets(step: Step) -> set[str]:
+    """Ids of steps that this step's moments and effects name."""
+    named = {w.step for w in step.when if w.step}
+    all_effects = [e for a in step.answers.values() for e in (*a.then, *a.twice)]
+    all_effects += [e for then in (*step.words.values(), *step.refusals.values(), step.then) for e in then]
+    for effect in all_effects:
+        if effect.verb not in ("move", "start"):
+            named.update(arg for arg in effect.args if _STEP_ID.fullmatch(arg))
+    return named

@@ -1,0 +1,207 @@
+"""Every number of the pacing rules, with its unit in the name and its default from content.md §2.1.
+
+A program overrides single ones; nothing in the core is a number in code that an admin might want to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import time
+from typing import Any
+
+from schedules import profile as families
+from schedules.values import Kind, Span, Week
+
+_NORMAL: Week = ((Span(start=540, end=1200),),) * 7
+_WALL = Span(start=480, end=1260)
+
+
+class PolicyError(ValueError):
+    """The overrides have faults; `faults` lists all of them."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+def _every_day(start: str, end: str) -> Week:
+    return families.by_weekday(f"{start}-{end}", families.spans, ())
+
+
+def _week(**named: str) -> Week:
+    return families.by_weekday({k.replace("_", "-"): v for k, v in named.items()}, families.spans, ())
+
+
+# Stricter windows of single states; telemarketing law, adopted as a courtesy. Not legal advice.
+STATE_HOURS: Mapping[str, Week] = {
+    **{state: _every_day("08:00", "20:00") for state in ("FL", "WA", "OK", "MD", "NJ", "MA")},
+    **{state: _week(mon_sat="08:00-20:00") for state in ("AL", "LA", "MS")},
+    **{state: _every_day("09:00", "20:00") for state in ("CT", "NV")},
+    "TX": _week(mon_sat="09:00-21:00", sun="12:00-21:00"),
+    "RI": _week(mon_fri="09:00-18:00", sat="10:00-17:00", sun="10:00-17:00"),
+}
+
+PRIORITY: Mapping[str, int] = {
+    # Lower goes first: crisis > safety > AFTERCRISIS > followup/gate > reminder > check-in > talk > idea > tip
+    # > resource > OPENDOOR (content.md §2.1).
+    "AFTERCRISIS": 10,
+    Kind.FOLLOWUP: 20,
+    Kind.GATE: 20,
+    Kind.REMINDER: 30,
+    Kind.CHECKIN: 40,
+    Kind.TALK: 50,
+    Kind.IDEA: 60,
+    Kind.TIP: 70,
+    Kind.FACT: 70,
+    Kind.ENCOURAGE: 70,
+    Kind.RESOURCE: 80,
+    "OPENDOOR": 90,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """The pacing rules' numbers. Units: `_hours`, `_days`, `_minutes`; counts have none."""
+
+    contact_hours: Week = _NORMAL
+    outer_wall: Span = _WALL  # never outside, whatever a family or program sets
+    state_hours: Mapping[str, Week] = field(default_factory=lambda: dict(STATE_HOURS))
+
+    cap_week: int = 3
+    cap_week_days: int = 7
+    cap_day: int = 1
+    gap_hours: int = 44
+    active_sequences: int = 2
+
+    lead_minutes: int = 60
+    lead_least_minutes: int = 20
+    lead_most_minutes: int = 120
+    step_minutes: int = 5
+    window_least_minutes: int = 40
+    dinner_window_before_minutes: int = 30
+    dinner_window_after_minutes: int = 60
+    dinner_quiet_before_minutes: int = 15
+    dinner_quiet_after_minutes: int = 45
+    bed_window_before_minutes: int = 60
+    bed_quiet_before_minutes: int = 30
+    after_school_minutes: int = 45
+    session_clear_hours: int = 2
+    weekend_default: Week = field(
+        default_factory=lambda: _week(sat="10:30-12:00", sun="10:30-12:00")
+    )  # when no calm window is left all week
+    free_morning: Span = Span(start=630, end=720)
+    free_afternoon_start: time = time(14, 30)
+
+    cool_hours: int = 72
+    talk_gap_days: int = 7
+    talk_gap_badly_days: int = 14
+    notyet_days: tuple[int, ...] = (7, 14)
+    opendoor_first_question_days: int = 28
+    silence_halve_after: int = 2
+    silence_monthly_after: int = 4
+    silence_ask_after: int = 7
+    silence_monthly_days: int = 28
+    silence_answer_days: int = 14
+    reply_window_hours: int = 72
+    reask_hours: int = 48
+    late_digit_days: int = 7
+    conversation_hours: int = 12
+
+    ttl_talk_after_start_minutes: int = 15
+    ttl_followup_hours: int = 72
+    ttl_default_days: int = 5
+    ttl_resource_days: int = 14
+    ttl_reminder_before_hours: int = 3
+    ttl_reply_hours: int = 1
+
+    hard_date_days: int = 1
+    hard_date_gate_days: int = 7
+    court_clear_days: int = 1
+    repair_quiet_hours: int = 2
+    weekly_slot_days: int = 6  # "1 a week": no two within so many dates
+
+    break_least_days: int = 28
+    break_pulse_days: int = 14
+    break_streak: int = 2
+    break_calm_days: int = 14
+    break_review_days: int = 84
+    crisis_free_days: int = 30
+    care_lowers_by: int = 1
+    volume_less_week: int = 1
+    volume_more_week: int = 3
+
+
+DEFAULT = Policy()
+
+
+def parse(overrides: Mapping[str, Any], *, where: str = "policy") -> Policy:
+    """Defaults with `overrides` laid over. Raises PolicyError with all faults, each with its mend."""
+    faults: list[str] = []
+    values: dict[str, Any] = {}
+    known = {f.name: f for f in fields(Policy)}
+    for key, raw in overrides.items():
+        if key not in known:
+            faults.append(f"{where}: unknown key {key!r}; known keys are {', '.join(sorted(known))}")
+            continue
+        try:
+            values[key] = _read(getattr(DEFAULT, key), raw)
+        except families.Fault as fault:
+            faults.append(f"{where}: {key}: {fault}")
+    if not faults:
+        policy = Policy(**values)
+        faults = [f"{where}: {fault}" for fault in _contradictions(policy)]
+    if faults:
+        raise PolicyError(faults)
+    return policy
+
+
+def _read(default: Any, raw: Any) -> Any:
+    """Read an override in the form of its default."""
+    if isinstance(default, int):
+        return _whole_number(raw)
+    if isinstance(default, time):
+        return families.clock(raw)
+    if isinstance(default, Span):
+        return families.span(raw)
+    if isinstance(default, Mapping):
+        return _states(raw)
+    if default and isinstance(default[0], int):
+        return tuple(_whole_number(item) for item in families.items(raw))
+    return families.by_weekday(raw, families.spans, ())
+
+
+def _states(raw: Any) -> dict[str, Week]:
+    if not isinstance(raw, Mapping):
+        raise families.Fault("write a mapping from a state's two letters to its hours")
+    return {str(k).upper(): families.by_weekday(v, families.spans, ()) for k, v in raw.items()}
+
+
+def _whole_number(raw: Any) -> int:
+    try:
+        number = int(str(raw))
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise families.Fault(f"{raw!r} should be a whole number, 0 or more")
+    return number
+
+
+def _contradictions(policy: Policy) -> list[str]:
+    checks = (
+        (
+            policy.lead_least_minutes <= policy.lead_minutes <= policy.lead_most_minutes,
+            "lead_minutes should lie between lead_least_minutes and lead_most_minutes",
+        ),
+        (1 <= policy.cap_week <= 3, "cap_week should be 1, 2 or 3: more texts help nobody"),
+        (policy.cap_day == 1, "cap_day should be 1"),
+        (policy.gap_hours >= 20, "gap_hours should be 20 or more"),
+        (policy.step_minutes in (1, 5, 10, 15), "step_minutes should be 1, 5, 10 or 15"),
+        (
+            policy.outer_wall.start >= _WALL.start and policy.outer_wall.end <= _WALL.end,
+            "outer_wall should lie inside 08:00-21:00",
+        ),
+        (any(policy.contact_hours), "contact_hours should leave some time on some day"),
+        (len(policy.notyet_days) >= 1, "notyet_days should hold at least one wait"),
+    )
+    return [message for holds, message in checks if not holds]

@@ -1,0 +1,75 @@
+"""From a step's texts to the words one family reads. A missing value is an error, never an empty word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schedules import segments
+from schedules.values import Profile, Step, Texts
+
+PLACEHOLDERS = ("org", "day", "time", "resource", "staff", "idea", "w1", "w2", "w3", "w4")
+_PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
+
+
+class MissingValue(Exception):
+    """A placeholder has no value: the text must not go."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rendered:
+    """A text as it is sent, in `lang`, with its cost."""
+
+    text: str
+    lang: str
+    segments: segments.Segments
+
+
+def placeholders(text: str) -> frozenset[str]:
+    """The names between braces."""
+    return frozenset(_PLACEHOLDER.findall(text))
+
+
+def choose(step: Step, profile: Profile) -> Texts:
+    """The first variant that fits the family, else the step's own texts. Raises ValueError for staff steps."""
+    for variant in step.variants:
+        if all(_fits(key, value, profile) for key, value in variant.applies_to.items()):
+            return variant.texts
+    if step.texts is None:
+        raise ValueError(f"step {step.id} has no text: it is a task for staff")
+    return step.texts
+
+
+def _fits(key: str, wanted: str, profile: Profile) -> bool:
+    if key == "reason":
+        return wanted in profile.reasons
+    have = {
+        "age": profile.age_band,
+        "role": profile.role,
+        "profile": wording(profile),
+        "contact": profile.contact_plan,
+    }
+    return have.get(key) == wanted
+
+
+def wording(profile: Profile) -> str:
+    """The wording profile. An order, or not knowing whether there is one, reads as `ordered` (PR-14)."""
+    if profile.profile == "gentle" and profile.court_ordered == "yes":
+        return "ordered"
+    return profile.profile
+
+
+def fill(texts: Texts, *, lang: str, discreet: bool, values: Mapping[str, str]) -> Rendered:
+    """The text in `lang` ("en" or "es"), with placeholders filled. Raises MissingValue."""
+    template = getattr(texts, f"discreet_{lang}" if discreet else lang)
+    missing = sorted(name for name in placeholders(template) if not values.get(name))
+    if missing:
+        raise MissingValue(f"no value for {', '.join('{' + name + '}' for name in missing)}")
+    text = _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+    return Rendered(text=text, lang=lang, segments=segments.count(text))
+
+
+def for_step(step: Step, profile: Profile, values: Mapping[str, str]) -> Rendered:
+    """The words of `step` for this family."""
+    return fill(choose(step, profile), lang=profile.pref_lang, discreet=profile.discreet, values=values)
