@@ -104,7 +104,7 @@ class TwilioChannel:
             problem = _network_problem(error)
         except TwilioException:
             problem = _refusal(client.http_client.answer)
-        except (ValueError, TypeError, LookupError):
+        except (ValueError, TypeError, LookupError, AttributeError):  # how the SDK trips over a strange body
             problem = _unknown("Twilio's answer could not be read", code="unreadable")
         # Raised outside the handlers, so that no exception of the SDK rides along as its context: their
         # words and local variables hold the number and the text, and tracebacks end up in logs.
