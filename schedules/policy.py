@@ -66,13 +66,14 @@ class Policy:
 
     contact_hours: Week = _NORMAL
     outer_wall: Span = _WALL  # never outside, whatever a family or program sets
-    state_hours: Mapping[str, Week] = field(default_factory=lambda: dict(STATE_HOURS))
+    state_hours: Mapping[str, Week] = field(default_factory=lambda: dict(STATE_HOURS), hash=False)
 
     cap_week: int = 3
     cap_week_days: int = 7
     cap_day: int = 1
     gap_hours: int = 44
     active_sequences: int = 2
+    uncounted_steps: tuple[str, ...] = ("ON-1", "ON-2", "RP-0", "RP-1")  # outside every cap, start no gap
 
     lead_minutes: int = 60
     lead_least_minutes: int = 20
@@ -166,6 +167,8 @@ def _read(default: Any, raw: Any) -> Any:
         return families.span(raw)
     if isinstance(default, Mapping):
         return _states(raw)
+    if default and isinstance(default[0], str):
+        return tuple(str(item) for item in families.items(raw))
     if default and isinstance(default[0], int):
         return tuple(_whole_number(item) for item in families.items(raw))
     return families.by_weekday(raw, families.spans, ())

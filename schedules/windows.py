@@ -1,0 +1,230 @@
+"""When a text may arrive at all, and when a talk has a calm hour ahead of it.
+
+Sources: content.md §2.1 (contact hours, exclusions), §5.2 (calm windows, the five-minute rule); twilio.md §2.6.
+All arithmetic is on wall-clock minutes of a local date, converted once at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+
+from schedules import calendar, localtime
+from schedules.policy import Policy
+from schedules.values import Profile, Span, Thread, Week
+
+_DAY = timedelta(days=1)
+_MIDNIGHT = 1440
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """A calm window on a local date, in minutes after midnight, end excluded."""
+
+    day: date
+    start: int
+    end: int
+
+    def instants(self, zone: str) -> tuple[datetime, datetime]:
+        return localtime.at_minute(self.day, self.start, zone), localtime.at_minute(self.day, self.end, zone)
+
+
+# ---------------------------------------------------------------- spans of one day
+
+
+def subtract(spans: tuple[Span, ...], hole: Span) -> tuple[Span, ...]:
+    """What is left of `spans` outside `hole`."""
+    left: list[Span] = []
+    for span in spans:
+        if hole.end <= span.start or span.end <= hole.start:
+            left.append(span)
+            continue
+        if span.start < hole.start:
+            left.append(Span(start=span.start, end=hole.start))
+        if hole.end < span.end:
+            left.append(Span(start=hole.end, end=span.end))
+    return tuple(left)
+
+
+def intersect(spans: tuple[Span, ...], others: tuple[Span, ...]) -> tuple[Span, ...]:
+    """What `spans` and `others` share, in order."""
+    shared = (
+        Span(start=max(a.start, b.start), end=min(a.end, b.end))
+        for a in spans
+        for b in others
+        if max(a.start, b.start) < min(a.end, b.end)
+    )
+    return tuple(sorted(shared, key=lambda s: s.start))
+
+
+def on_day(week: Week, day: date) -> tuple[Span, ...]:
+    """The spans of `day`, with what runs over from the night before."""
+    today = tuple(Span(start=s.start, end=min(s.end, _MIDNIGHT)) for s in week[day.weekday()])
+    spill = tuple(Span(start=0, end=s.end - _MIDNIGHT) for s in week[(day - _DAY).weekday()] if s.end > _MIDNIGHT)
+    return tuple(sorted((*spill, *today), key=lambda s: s.start))
+
+
+def _minute(wall: time) -> int:
+    return wall.hour * 60 + wall.minute
+
+
+def bedtime(profile: Profile, day: date) -> int:
+    """Minutes after midnight; a bedtime after midnight counts as 24:00 or later."""
+    minute = _minute(profile.bedtime_school if calendar.is_school_night(day) else profile.bedtime_free)
+    return minute + _MIDNIGHT if minute < 12 * 60 else minute
+
+
+@lru_cache(maxsize=8192)
+def contact_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
+    """Contact hours of `day`: the family's, else the program's, inside the state's and the outer wall."""
+    hours = profile.contact_hours if profile.contact_hours is not None else policy.contact_hours
+    spans = intersect(on_day(hours, day), (policy.outer_wall,))
+    state = policy.state_hours.get(profile.state) if profile.state else None
+    return spans if state is None else intersect(spans, on_day(state, day))
+
+
+@lru_cache(maxsize=8192)
+def open_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
+    """When a proactive text may arrive on `day`: contact hours less work, dinner, bedtime and quiet days."""
+    if calendar.is_quiet(profile, day):
+        return ()
+    spans = contact_spans(profile, policy, day)
+    for busy in on_day(profile.busy_hours, day):
+        spans = subtract(spans, busy)
+    dinner = profile.dinner_time[day.weekday()]
+    if dinner is not None:
+        start = _minute(dinner)
+        quiet = Span(
+            start=start - policy.dinner_quiet_before_minutes, end=start + policy.dinner_quiet_after_minutes
+        )
+        spans = subtract(spans, quiet)
+    quiet_from = bedtime(profile, day) - policy.bed_quiet_before_minutes
+    # "Not after": the minute of bedtime - 30 itself is still allowed.
+    return subtract(spans, Span(start=quiet_from + 1, end=2 * _MIDNIGHT))
+
+
+def is_open(profile: Profile, policy: Policy, at: datetime) -> bool:
+    shown = localtime.local(at, profile.timezone)
+    minute = shown.hour * 60 + shown.minute
+    return any(s.start <= minute < s.end for s in open_spans(profile, policy, shown.date()))
+
+
+def next_open(profile: Profile, policy: Policy, at: datetime, *, days: int = 60) -> datetime | None:
+    """The first instant at or after `at` when a text may arrive; none within `days`."""
+    zone = profile.timezone
+    first = localtime.local_date(at, zone)
+    for offset in range(days):
+        day = first + offset * _DAY
+        for span in open_spans(profile, policy, day):
+            start, end = localtime.at_minute(day, span.start, zone), localtime.at_minute(day, span.end, zone)
+            if at < end:
+                return max(at, start)
+    return None
+
+
+def end_of_open(profile: Profile, policy: Policy, at: datetime) -> datetime:
+    """The end of the open span that `at` lies in, or `at` itself outside of all."""
+    zone = profile.timezone
+    day = localtime.local_date(at, zone)
+    for span in open_spans(profile, policy, day):
+        start, end = localtime.at_minute(day, span.start, zone), localtime.at_minute(day, span.end, zone)
+        if start <= at < end:
+            return end
+    return at
+
+
+def preferred_moment(profile: Profile, policy: Policy, day: date) -> datetime | None:
+    """The first open moment of `day` from the preferred time on, else the day's first one."""
+    wanted = _minute(profile.slot_pref)
+    spans = open_spans(profile, policy, day)
+    minute = next((max(s.start, wanted) for s in spans if s.end > wanted), None)
+    if minute is None and spans:
+        minute = spans[0].start
+    return None if minute is None else localtime.at_minute(day, minute, profile.timezone)
+
+
+# ---------------------------------------------------------------- calm windows
+
+
+@lru_cache(maxsize=8192)
+def _derived(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
+    """Calm pieces of an ordinary day, by §5.2 rule 1, less activities and work."""
+    pieces = _family_rhythm(profile, policy, day)
+    for hole in (*on_day(profile.activities, day), *on_day(profile.busy_hours, day)):
+        pieces = subtract(pieces, hole)
+    return tuple(p for p in pieces if p.end - p.start >= policy.window_least_minutes)
+
+
+def _family_rhythm(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
+    night = bedtime(profile, day) - policy.bed_window_before_minutes
+    dinner = profile.dinner_time[day.weekday()]
+    if calendar.is_school_day(profile, day) and profile.school_hours is not None:
+        mornings: list[tuple[int, int]] = []
+        afternoon = profile.school_hours.end + policy.after_school_minutes
+    else:
+        mornings = [(policy.free_morning.start, policy.free_morning.end)]
+        afternoon = _minute(policy.free_afternoon_start)
+    if dinner is None:
+        edges = [*mornings, (afternoon, night)]
+    else:
+        before = _minute(dinner) - policy.dinner_window_before_minutes
+        after = _minute(dinner) + policy.dinner_window_after_minutes
+        edges = [*mornings, (afternoon, before), (max(after, afternoon), night)]
+    return tuple(Span(start=start, end=end) for start, end in edges if start < end)
+
+
+@lru_cache(maxsize=512)
+def _has_any(profile: Profile, policy: Policy) -> bool:
+    """Does an ordinary week have any calm piece at all?"""
+    monday = date(2024, 1, 1)
+    return any(_derived(profile, policy, monday + n * _DAY) for n in range(7))
+
+
+def calm_windows(thread: Thread, policy: Policy, day: date) -> tuple[Window, ...]:
+    """The calm windows of `day`, in order. Days that are wrong for a talk are the gate's business."""
+    profile = thread.profile
+    if calendar.is_quiet(profile, day):
+        return ()
+    if profile.calm_windows is not None:
+        pieces = on_day(profile.calm_windows, day)
+    elif _has_any(profile, policy):
+        pieces = _derived(profile, policy, day)
+    else:
+        pieces = on_day(policy.weekend_default, day)
+    for hole in _session_holes(thread, policy, day):
+        pieces = subtract(pieces, hole)
+    return tuple(
+        Window(day=day, start=p.start, end=p.end) for p in pieces if p.end - p.start >= policy.window_least_minutes
+    )
+
+
+def _session_holes(thread: Thread, policy: Policy, day: date) -> Iterator[Span]:
+    zone, clear = thread.profile.timezone, policy.session_clear_hours * 60
+    for key in thread.key_dates:
+        if key.kind == "session" and key.status in ("set", "done"):
+            shown = localtime.local(key.at, zone)
+            if shown.date() == day:
+                minute = shown.hour * 60 + shown.minute
+                yield Span(start=minute - clear, end=minute + clear)
+
+
+def send_moment(thread: Thread, policy: Policy, window: Window, *, not_before: datetime) -> datetime | None:
+    """When to text ahead of `window` (§5.2 rule 4): the open five-minute mark nearest to start − lead.
+
+    Between start − 120 and start − 20 minutes and not before `not_before`; ties go to the earlier mark.
+    None when no mark is open: the window is skipped.
+    """
+    profile, zone = thread.profile, thread.profile.timezone
+    target = window.start - policy.lead_minutes
+    first = -(-(window.start - policy.lead_most_minutes) // policy.step_minutes) * policy.step_minutes
+    last = window.start - policy.lead_least_minutes
+    marks = [m for m in range(first, last + 1, policy.step_minutes) if m >= 0]
+    spans = open_spans(profile, policy, window.day)
+    for mark in sorted(marks, key=lambda m: (abs(m - target), m)):
+        if any(s.start <= mark < s.end for s in spans):
+            moment = localtime.at_minute(window.day, mark, zone)
+            if moment >= not_before:
+                return moment
+    return None
