@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from twilio.base.exceptions import TwilioException
 
 import nudges.channels.twilio_errors as twilio_errors
 from nudges.channels.base import Accepted, Action, ChannelError
@@ -167,6 +168,16 @@ def test_a_refusal_does_not_inherit_the_delay_of_the_one_before(channel: TwilioC
 def test_wrong_credentials_stop_everything(make_channel: MakeChannel) -> None:
     error = refused(make_channel(auth_token="another"))
     assert (error.action, error.code, error.permanent) == (Action.STOP_ALL, "20003", False)
+
+
+def test_a_call_that_the_library_itself_refuses_is_our_bug(make_channel: MakeChannel) -> None:
+    class Refusing(GuardedHttpClient):
+        def request(self, *args: object, **more: object) -> object:
+            raise TwilioException("the library's own words, with +13125550142")
+
+    error = refused(make_channel(make_http_client=Refusing))
+    assert (error.action, error.code, error.permanent) == (Action.BUG, "library", True)
+    assert "5550142" not in str(error)
 
 
 # Outcomes that nobody knows

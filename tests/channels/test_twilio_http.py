@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from requests.exceptions import RequestException
 
 from nudges.channels.twilio import TwilioChannel
-from nudges.channels.twilio_http import Endpoint, GuardedHttpClient, UnsafeEndpoint, is_loopback
+from nudges.channels.twilio_http import Answer, Endpoint, GuardedHttpClient, UnsafeEndpoint, is_loopback
 from tests.channels.cast import a_text
 from tests.support.fake_twilio.server import FakeTwilio
 
@@ -70,6 +71,15 @@ def test_each_call_makes_its_own_connection(channel: TwilioChannel, fake: FakeTw
     for turn in range(3):
         channel.send(a_text(attempt_id=f"a{turn}"))
     assert len(set(fake.peers)) == 3
+
+
+def test_a_call_without_an_answer_leaves_none_of_the_call_before(fake: FakeTwilio) -> None:
+    client = GuardedHttpClient(Endpoint(api_base=fake.url, production=False), timeout_seconds=5)
+    client.request("GET", "https://api.twilio.com/nowhere")
+    assert client.answer == Answer(status=404, code="20404", retry_after_seconds=None)
+    with pytest.raises(RequestException):
+        client.request("GET", "https://api.twilio.com/nowhere", headers={"Broken": "a\nb"})
+    assert client.answer is None
 
 
 @pytest.mark.parametrize(
