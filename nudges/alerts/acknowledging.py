@@ -1,0 +1,122 @@
+"""A person takes an alert, and a person ends it. Nothing here starts a text again: that is `holds.release_hold`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import select, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Session
+
+from nudges.ledger import record
+from nudges.models.messages import Outbox
+from nudges.models.program import Staff
+from nudges.models.safety import Alert, AlertEvent
+
+OUTCOMES: Final = {
+    "safe": "Reached the family; everyone is safe",
+    "emergency_services": "Emergency services are with them",
+    "in_care": "In care with a clinician",
+    "safeguarding": "Handed to child protection or the safeguarding lead",
+    "not_reached": "Could not be reached; handed on as the note says",
+    "false_alarm": "False alarm",
+    "fixed": "The fault is mended",
+}
+
+
+class AlertError(ValueError):
+    """An alert cannot be ended like this; the message says what is missing."""
+
+
+def acknowledge(session: Session, alert: Alert, staff_id: int, note: str, now: datetime) -> bool:
+    """Say "I have it": the ladder stops. False when somebody else was first; the note is kept either way."""
+    taken = _claim(
+        session,
+        alert,
+        ("open",),
+        status="acknowledged",
+        acknowledged_at=now,
+        acknowledged_by=staff_id,
+        escalate_at=None,
+    )
+    event = "acknowledged" if taken else "note"
+    session.add(AlertEvent(alert_id=alert.id, event=event, staff_id=staff_id, note=note or None, at=now))
+    if taken:
+        _record(session, alert, staff_id, "alert.acknowledged", {}, now=now)
+    return taken
+
+
+def add_note(session: Session, alert: Alert, staff_id: int, note: str, now: datetime) -> None:
+    """Write down what was done ("Called the family, no answer"). Raises AlertError for an empty note."""
+    if not note.strip():
+        raise AlertError("The note is empty. Write what was done.")
+    session.add(AlertEvent(alert_id=alert.id, event="note", staff_id=staff_id, note=note.strip(), at=now))
+    session.flush()
+
+
+def resolve(session: Session, alert: Alert, staff_id: int, outcome: str, note: str, now: datetime) -> bool:
+    """End the episode with an outcome. False when it was ended already. Holds stay until a person releases them.
+
+    Raises AlertError for an unknown outcome, and for a false alarm or an unreached family without a note.
+    """
+    if outcome not in OUTCOMES:
+        raise AlertError(f"The outcome should be one of: {', '.join(OUTCOMES)}.")
+    if outcome in ("false_alarm", "not_reached") and not note.strip():
+        raise AlertError("Write a note: why it was a false alarm, or who has it now.")
+    ended = _claim(
+        session,
+        alert,
+        ("open", "acknowledged"),
+        status="resolved",
+        resolved_at=now,
+        resolved_by=staff_id,
+        resolution=outcome,
+        escalate_at=None,
+    )
+    if ended:
+        session.add(AlertEvent(alert_id=alert.id, event="resolved", staff_id=staff_id, note=note or None, at=now))
+        _record(session, alert, staff_id, "alert.resolved", {"outcome": outcome}, now=now)
+    return ended
+
+
+def acknowledge_by_phone(session: Session, staff: Staff, now: datetime) -> Alert | None:
+    """The answer "1" to a page: takes the alert that this person was paged about last. None when there is none."""
+    alert = session.scalar(
+        select(Alert)
+        .join(Outbox, Outbox.alert_id == Alert.id)
+        .where(Outbox.staff_id == staff.id, Outbox.category == "staff_page", Alert.status == "open")
+        .order_by(Outbox.id.desc())
+        .limit(1)
+    )
+    if alert is None:
+        return None
+    acknowledge(session, alert, staff.id, "by text", now)
+    return alert
+
+
+def _claim(session: Session, alert: Alert, allowed: tuple[str, ...], **values: Any) -> bool:
+    changed = session.execute(
+        update(Alert)
+        .where(Alert.id == alert.id, Alert.status.in_(allowed))
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(changed, CursorResult)
+    session.refresh(alert)
+    return changed.rowcount == 1
+
+
+def _record(
+    session: Session, alert: Alert, staff_id: int, action: str, details: dict[str, Any], *, now: datetime
+) -> None:
+    record.append(
+        session,
+        at=now,
+        actor=f"staff:{staff_id}",
+        action=action,
+        family_id=alert.family_id,
+        parent_id=alert.parent_id,
+        subject=f"alert:{alert.id}",
+        details=details,
+    )

@@ -1,0 +1,203 @@
+"""Holds: nothing proactive while one stands, and only a person ends it, with a reason and a way to start again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Session
+
+from nudges.families import care, snapshots
+from nudges.ledger import record
+from nudges.models.family import Parent
+from nudges.models.program import Program
+from nudges.models.safety import Alert, AlertEvent, Hold
+from schedules import lifecycle
+
+CONVERSATION_LASTS: Final = timedelta(hours=24)  # after the last text between the parent and a person
+ABUSE: Final = "abuse_dv"
+
+
+class HoldError(ValueError):
+    """A hold cannot be released like this; the message says what is missing."""
+
+
+class Restart(StrEnum):
+    """What happens when the last hold of a parent is gone."""
+
+    CONTINUE = "continue"  # where it stopped; what was missed is shifted, never sent in a burst
+    STAY_PAUSED = "stay_paused"  # paused until somebody resumes the parent
+
+
+def hold_family(
+    session: Session, *, family_id: int, parent_id: int, kind: str, tier: str | None, alert: Alert, now: datetime
+) -> list[Hold]:
+    """The holds that a dangerous or doubtful text asks for. `kind` is crisis or check.
+
+    The whole family rests. After an abuse disclosure the texting parent's own thread rests, and a safety hold on
+    the family takes off everything firm and everything about contact: the same for each parent, so that no thread
+    shows which one wrote.
+    """
+    if tier != ABUSE:
+        return [place_hold(session, family_id=family_id, kind=kind, alert_id=alert.id, now=now)]
+    return [
+        place_hold(session, family_id=family_id, kind=kind, parent_id=parent_id, alert_id=alert.id, now=now),
+        place_hold(session, family_id=family_id, kind="safety", alert_id=alert.id, now=now),
+    ]
+
+
+def place_hold(
+    session: Session,
+    *,
+    family_id: int,
+    kind: str,
+    now: datetime,
+    parent_id: int | None = None,
+    alert_id: int | None = None,
+    until: datetime | None = None,
+    by: str = "system:screen",
+) -> Hold:
+    """Stop everything proactive: for one parent when `parent_id` is given, else for the family.
+
+    An open hold of the same kind and scope is kept (a conversation's `until` moves). Queued texts are stopped by
+    the gate, which the sender asks again right before each one leaves.
+    """
+    hold = _standing(session, family_id, kind, parent_id)
+    if hold is not None:
+        if until is not None:
+            hold.until = until
+        return hold
+    hold = Hold(
+        family_id=family_id,
+        parent_id=parent_id,
+        alert_id=alert_id,
+        kind=kind,
+        scope="family" if parent_id is None else "parent",
+        placed_at=now,
+        until=until,
+    )
+    session.add(hold)
+    session.flush()
+    for parent in _touched(session, hold):
+        snapshots.look_again(parent, now=now)
+    session.flush()
+    _record(session, hold, by, "hold.placed", now=now)
+    return hold
+
+
+def open_conversation(session: Session, parent: Parent, *, staff_id: int, now: datetime) -> Hold:
+    """A person writes with the parent: the automation rests, a day past the last text of either side."""
+    return place_hold(
+        session,
+        family_id=parent.family_id,
+        parent_id=parent.id,
+        kind="conversation",
+        until=now + CONVERSATION_LASTS,
+        now=now,
+        by=f"staff:{staff_id}",
+    )
+
+
+def conversation_of(session: Session, parent: Parent, *, now: datetime) -> Hold | None:
+    """The conversation that is going on with this parent, if one is."""
+    hold = _standing(session, parent.family_id, "conversation", parent.id)
+    return hold if hold is not None and (hold.until is None or hold.until > now) else None
+
+
+def open_holds(session: Session, *, family_id: int, now: datetime) -> Sequence[Hold]:
+    """What keeps this family quiet, oldest first. Conversations that are over do not count."""
+    return session.scalars(
+        select(Hold)
+        .where(Hold.family_id == family_id, Hold.released_at.is_(None))
+        .where(or_(Hold.until.is_(None), Hold.until > now))
+        .order_by(Hold.id)
+    ).all()
+
+
+def release_hold(
+    session: Session, hold: Hold, staff_id: int, reason: str, restart: Restart | str, now: datetime
+) -> bool:
+    """End a hold because a person says why. False when somebody else had ended it already.
+
+    1. the release with its reason, by conditional UPDATE; the alert's thread and the ledger say who it was
+    2. parents with no other hold go on as `restart` says: from where they stopped, shifted, or paused
+
+    Raises HoldError without a reason or with an unknown restart.
+    """
+    if not reason.strip():
+        raise HoldError("Say why the texts may start again; the reason stays on record.")
+    if restart not in tuple(Restart):
+        raise HoldError(f"The restart should be one of: {', '.join(Restart)}.")
+    if not _release(session, hold, staff_id, reason.strip(), now=now):
+        return False
+    for parent in _touched(session, hold):
+        _restart(session, parent, Restart(restart), staff_id, now=now)
+    if hold.alert_id is not None:
+        note = f"{hold.kind} hold released: {reason.strip()}"
+        session.add(AlertEvent(alert_id=hold.alert_id, event="hold_released", staff_id=staff_id, note=note, at=now))
+        session.flush()
+    _record(session, hold, f"staff:{staff_id}", "hold.released", now=now, restart=str(restart))
+    return True
+
+
+def _release(session: Session, hold: Hold, staff_id: int, reason: str, *, now: datetime) -> bool:
+    released = session.execute(
+        update(Hold)
+        .where(Hold.id == hold.id, Hold.released_at.is_(None))
+        .values(released_at=now, released_by=staff_id, release_reason=reason)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(released, CursorResult)
+    session.refresh(hold)
+    return released.rowcount == 1
+
+
+def _restart(session: Session, parent: Parent, restart: Restart, staff_id: int, *, now: datetime) -> None:
+    parent = snapshots.locked(session, parent.id)
+    thread = snapshots.thread_of(session, parent)
+    if any(hold.until is None or hold.until > now for hold in thread.holds):
+        return  # another hold still stands: its release decides
+    if restart is Restart.STAY_PAUSED:
+        if parent.status == "active":
+            care.pause(session, parent, until=None, now=now, staff_id=staff_id)
+        return
+    if parent.status == "active":
+        policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
+        snapshots.save_or_raise(session, parent, lifecycle.resume(thread, now, policy), now=now)
+
+
+def _standing(session: Session, family_id: int, kind: str, parent_id: int | None) -> Hold | None:
+    return session.scalar(
+        select(Hold)
+        .where(Hold.family_id == family_id, Hold.kind == kind, Hold.released_at.is_(None))
+        .where(Hold.parent_id.is_(None) if parent_id is None else Hold.parent_id == parent_id)
+        .order_by(Hold.id.desc())
+        .limit(1)
+    )
+
+
+def _touched(session: Session, hold: Hold) -> Sequence[Parent]:
+    parents = select(Parent).where(Parent.family_id == hold.family_id)
+    if hold.scope == "parent":
+        parents = parents.where(Parent.id == hold.parent_id)
+    return session.scalars(parents.order_by(Parent.id)).all()
+
+
+def _record(
+    session: Session, hold: Hold, actor: str, action: str, *, now: datetime, restart: str | None = None
+) -> None:
+    details = {"kind": hold.kind, "scope": hold.scope} | ({"restart": restart} if restart else {})
+    record.append(
+        session,
+        at=now,
+        actor=actor,
+        action=action,
+        family_id=hold.family_id,
+        parent_id=hold.parent_id,
+        subject=f"hold:{hold.id}",
+        details=details,
+    )
