@@ -38,7 +38,8 @@ WORST_CASE = {
 _MOST_PARTS = 2
 _STEP_ID = re.compile(r"[A-Z]{2}-[A-Z0-9]+")
 _TOP_KEYS = (
-    "key title purpose enrolled_by entry exit lasts at_most if_worse_twice reviewed seeds steps notes".split()
+    *("key", "title", "purpose", "enrolled_by", "entry", "exit", "lasts", "at_most", "beside_limit"),
+    *("if_worse_twice", "reviewed", "seeds", "steps", "notes"),
 )
 _STEP_KEYS = (
     "id when kind topic intent seeds text variants answers words then refusals closes_talk combines".split()
@@ -211,7 +212,7 @@ class _Reader:
         if errors:
             raise CatalogError(name, errors)
 
-    def keys(self, node: _Node, known: list[str] | tuple[str, ...], what: str) -> None:
+    def keys(self, node: _Node, known: tuple[str, ...] | list[str], what: str) -> None:
         for key, child in node.items():
             if key not in known:
                 self.error(child.line, f"{what} has the unknown key {key!r}; known keys: {', '.join(known)}")
@@ -236,6 +237,7 @@ class _Reader:
             purpose=root.text("purpose"),
             steps=steps,
             at_most=self.limit(root.child("at_most")),
+            beside_limit=root.words("beside_limit"),
             lasts_days=self.lasts(root.child("lasts")),
             enrolled_by=root.words("enrolled_by"),
             entry=root.words("entry"),

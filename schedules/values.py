@@ -43,9 +43,6 @@ class Topic(StrEnum):
     SYSTEM = "system"
 
 
-# ---------------------------------------------------------------- sequences as written
-
-
 class Anchor(StrEnum):
     """What a step's moment is counted from."""
 
@@ -173,13 +170,11 @@ class Sequence:
     exit: tuple[str, ...] = ()
     reviewed: Mapping[str, str] = field(default_factory=dict)
     if_worse_twice: tuple[Effect, ...] = ()
+    beside_limit: tuple[str, ...] = ()  # kinds that `at_most` does not count
     version: int = 0
 
     def step(self, step_id: str) -> Step | None:
         return next((step for step in self.steps if step.id == step_id), None)
-
-
-# ---------------------------------------------------------------- a family's profile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -251,9 +246,6 @@ class KeyDate:
     date_only: bool = False
 
 
-# ---------------------------------------------------------------- a parent's thread
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
     """A proactive text that went out, as far as caps and gaps care."""
@@ -310,6 +302,7 @@ class Pace:
     silence_count: int = 0
     silence_since: datetime | None = None
     stay_asked_at: datetime | None = None
+    paused_at: datetime | None = None
     volume: str = "normal"
     lower_until: datetime | None = None
     bad_in_row: int = 0
@@ -377,9 +370,6 @@ class Thread:
 
     def without_enrollment(self, enrollment_id: str) -> Thread:
         return replace(self, enrollments=tuple(e for e in self.enrollments if e.id != enrollment_id))
-
-
-# ---------------------------------------------------------------- decisions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,198 @@
+"""What is still to come in an enrollment: entering a sequence, following a sent step, moving versions, resuming.
+
+An agenda holds Pending steps. A step that an answer leads to is added by that answer, one that hangs on another
+step by its sending; key dates are read at each look, so a moved session moves everything unsent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from schedules import localtime
+from schedules.policy import Policy
+from schedules.values import Anchor, Enrollment, Pending, Sequence, Slot, Step, Thread
+
+_BY_SENDING = (Anchor.STEP, Anchor.TRY, Anchor.ANSWER)
+_LEADING = ("go", "ask", "reply", "next_window", "again")
+
+
+def led_to(sequence: Sequence) -> frozenset[str]:
+    """Steps that only an answer or a word leads to."""
+    effects = [e for step in sequence.steps for a in step.answers.values() for e in (*a.then, *a.twice)]
+    return frozenset(arg for e in effects if e.verb in ("go", "ask", "reply") for arg in e.args)
+
+
+def first_agenda(sequence: Sequence, now: datetime) -> tuple[Pending, ...]:
+    """What stands in the agenda from the first minute: all that hangs on enrollment or on key dates."""
+    led = led_to(sequence)
+    pending: list[Pending] = []
+    for step in sequence.steps:
+        if step.id in led:
+            continue
+        for which, when in enumerate(step.when):
+            if when.anchor in _BY_SENDING or when.nth == 0:
+                continue
+            pending.append(Pending(step=step.id, cycle=which + 1, which=which, nth=when.nth))
+    return tuple(pending)
+
+
+def at_once(sequence: Sequence) -> tuple[Step, ...]:
+    """Steps that are said in reply at the very start (RP-0)."""
+    led = led_to(sequence)
+    return tuple(s for s in sequence.steps if s.id not in led and any(w.slot is Slot.AT_ONCE for w in s.when))
+
+
+def next_cycle(enrollment: Enrollment, step_id: str) -> int:
+    """A number that no earlier or pending round of the step has used: outcomes are unique by it."""
+    pending = [p.cycle for p in enrollment.agenda if p.step == step_id]
+    return max([enrollment.cycles.get(step_id, 0), *pending]) + 1
+
+
+def add(
+    enrollment: Enrollment,
+    step_id: str,
+    base: datetime | None,
+    *,
+    not_before: datetime | None = None,
+    which: int = 0,
+) -> Enrollment:
+    """The enrollment with one more round of `step_id`, counted from `base`. No second one beside a pending one."""
+    kept = tuple(p for p in enrollment.agenda if p.step != step_id or p.which != which)
+    cycle = next_cycle(enrollment, step_id)
+    pending = Pending(step=step_id, cycle=cycle, which=which, base=base, not_before=not_before)
+    return replace(enrollment, agenda=(*kept, pending))
+
+
+def add_now(enrollment: Enrollment, step: Step, now: datetime, zone: str) -> Enrollment:
+    """The enrollment with `step` due from now on, whatever it usually counts from."""
+    offset = step.when[0].offset_days if step.when else 0
+    base = localtime.plus_wall(now, zone, days=-offset)
+    return add(enrollment, step.id, base, not_before=now)
+
+
+def remove(enrollment: Enrollment, pending: Pending) -> Enrollment:
+    cycles = {**enrollment.cycles, pending.step: max(pending.cycle, enrollment.cycles.get(pending.step, 0))}
+    return replace(enrollment, agenda=tuple(p for p in enrollment.agenda if p != pending), cycles=cycles)
+
+
+def after_sending(enrollment: Enrollment, step_id: str, sent_at: datetime) -> Enrollment:
+    """Adds what hangs on the sending of `step_id`."""
+    led = led_to(enrollment.sequence)
+    for step in enrollment.sequence.steps:
+        if step.id in led:
+            continue
+        for which, when in enumerate(step.when):
+            if when.anchor is Anchor.STEP and when.step == step_id:
+                enrollment = add(enrollment, step.id, sent_at, which=which)
+    return enrollment
+
+
+def repeat(enrollment: Enrollment, pending: Pending, base: datetime) -> Enrollment:
+    """Adds the next round of a step that repeats (pulses, weekly ideas, the gate, staff reviews)."""
+    step = enrollment.sequence.step(pending.step)
+    when = step.when[pending.which] if step and pending.which < len(step.when) else None
+    if when is None or (when.every_days is None and when.anchor is not Anchor.GATE):
+        return enrollment
+    pending = Pending(
+        step=pending.step,
+        cycle=next_cycle(enrollment, pending.step),
+        which=pending.which,
+        base=None if when.anchor is Anchor.GATE else base,
+        nth=pending.nth,
+    )
+    return replace(enrollment, agenda=(*enrollment.agenda, pending))
+
+
+def with_each_session(enrollment: Enrollment, thread: Thread) -> Enrollment:
+    """Adds the rounds of "every session" steps for sessions that have been recorded since."""
+    for step in enrollment.sequence.steps:
+        for which, when in enumerate(step.when):
+            if when.anchor is Anchor.SESSION and when.nth == 0:
+                enrollment = _each_session(enrollment, thread, step.id, which)
+    return enrollment
+
+
+def _each_session(enrollment: Enrollment, thread: Thread, step_id: str, which: int) -> Enrollment:
+    for key in thread.key_dates:
+        known = f"{step_id}#{key.nth}"
+        if key.kind != "session" or key.status != "set" or known in enrollment.facts:
+            continue
+        if key.at < enrollment.started_at:
+            continue
+        pending = Pending(step=step_id, cycle=next_cycle(enrollment, step_id), which=which, nth=key.nth)
+        enrollment = replace(enrollment, agenda=(*enrollment.agenda, pending), facts={**enrollment.facts, known: 1})
+    return enrollment
+
+
+def start(
+    sequence: Sequence,
+    *,
+    enrollment_id: str,
+    now: datetime,
+    policy: Policy,
+    zone: str,
+    at_step: str | None,
+    only: bool,
+) -> Enrollment:
+    """A new enrollment, from its first step, from `at_step` on, or with that single step (`only`)."""
+    enrollment = Enrollment(id=enrollment_id, sequence=sequence, started_at=now)
+    step = sequence.step(at_step) if at_step else None
+    if step is None:
+        enrollment = replace(enrollment, agenda=first_agenda(sequence, now))
+        for said in at_once(sequence):
+            enrollment = after_sending(enrollment, said.id, now)
+        return enrollment
+    if not only:
+        order = [s.id for s in sequence.steps]
+        later = set(order[order.index(step.id) + 1 :])
+        kept = tuple(p for p in first_agenda(sequence, now) if p.step in later)
+        enrollment = replace(enrollment, agenda=_brought_forward(kept, step, enrollment))
+    if step.when and step.when[0].slot is Slot.MORNING:
+        return add(enrollment, step.id, now)
+    return add_now(enrollment, step, now, zone)
+
+
+def _brought_forward(agenda: tuple[Pending, ...], step: Step, enrollment: Enrollment) -> tuple[Pending, ...]:
+    """Later steps keep their distance from the one that we start at."""
+    skipped = step.when[0].offset_days if step.when and step.when[0].anchor is Anchor.ENROLLED else 0
+    moved: list[Pending] = []
+    for pending in agenda:
+        later = enrollment.sequence.step(pending.step)
+        when = later.when[pending.which] if later else None
+        if when is not None and when.anchor is Anchor.ENROLLED and skipped:
+            base = localtime.plus_wall(enrollment.started_at, "UTC", days=-skipped)
+            pending = replace(pending, base=base)
+        moved.append(pending)
+    return tuple(moved)
+
+
+def upgrade(enrollment: Enrollment, sequence: Sequence, zone: str) -> Enrollment:
+    """The enrollment on another version, by step id: what was sent stays sent, what is pending keeps its round.
+
+    Steps that the version adds join the agenda only if they lie ahead; steps that it drops leave it.
+    """
+    known = {step.id for step in enrollment.sequence.steps}
+    fresh = replace(enrollment, sequence=sequence)
+    agenda = [
+        p for p in enrollment.agenda if (step := sequence.step(p.step)) is not None and p.which < len(step.when)
+    ]
+    agenda += [p for p in first_agenda(sequence, enrollment.started_at) if p.step not in known]
+    return replace(fresh, agenda=tuple(agenda))
+
+
+def shift(enrollment: Enrollment, since: datetime, now: datetime) -> Enrollment:
+    """The enrollment after a rest from `since` to `now`: what counts from enrollment moves by the rest's length."""
+    rested = now - since
+    if rested.total_seconds() <= 0:
+        return enrollment
+    agenda = tuple(
+        p if p.base is None or _repeats(enrollment, p) else replace(p, base=p.base + rested)
+        for p in enrollment.agenda
+    )
+    return replace(enrollment, agenda=agenda, started_at=enrollment.started_at + rested)
+
+
+def _repeats(enrollment: Enrollment, pending: Pending) -> bool:
+    step = enrollment.sequence.step(pending.step)
+    return step is not None and pending.which < len(step.when) and step.when[pending.which].every_days is not None

@@ -1,0 +1,324 @@
+"""The one gate: may this text go at this instant? Asked when planning and again right before sending.
+
+Rules are small functions, asked in order; the first that objects answers, with a stable code, one sentence and
+its inputs. Sources: content.md §2.1, PR-01 to PR-17; simulate readings 6 to 12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from schedules import calendar, localtime, pacing, windows
+from schedules.policy import Policy
+from schedules.values import (
+    Enrollment,
+    Go,
+    Kind,
+    Never,
+    NotYet,
+    Proposal,
+    Reason,
+    Thread,
+    Topic,
+    Verdict,
+)
+
+_DAY = timedelta(days=1)
+_TALKS = (Kind.TALK, Kind.GATE)
+
+# While a parent is in the key's sequence, the listed ones are off (suppression matrix, content.md §2.1).
+SUPPRESSED: Mapping[str, frozenset[str]] = {
+    "AFTERCRISIS": frozenset(("TALK", "DEMYST", "CHOICE", "PATIENCE", "OPENDOOR")),
+    "BREAK": frozenset(("TALK", "DEMYST", "CHOICE", "DRIVE", "MATCH", "REMIND")),
+    "DRIVE": frozenset(("TALK", "DEMYST")),
+}
+_BESIDE_OPENDOOR = frozenset(("OPENDOOR", "CARE", "RESOURCE", "REPAIR", "ONBOARD", "AFTERCRISIS", "REMIND"))
+_UNSAFE_OFF = frozenset(("PATIENCE", "RECONNECT"))
+
+
+def may_go(proposal: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict:
+    """Go, NotYet(until, reason) or Never(reason) for this text at this instant."""
+    for rule in RULES:
+        verdict = rule(proposal, thread, policy, at)
+        if verdict is not None:
+            return verdict
+    return Go()
+
+
+def say(instant: datetime, thread: Thread) -> str:
+    """An instant as people say it, in the family's zone: "Fri 18:10", with the date when it is far."""
+    return localtime.local(instant, thread.profile.timezone).strftime("%a %Y-%m-%d %H:%M")
+
+
+def _reason(code: str, words: str, **inputs: object) -> Reason:
+    return Reason(code=code, words=words, inputs={k: str(v) for k, v in inputs.items()})
+
+
+def _until(thread: Thread, until: datetime | None, code: str, why: str, **inputs: object) -> NotYet:
+    words = f"Waiting until {say(until, thread)}: {why}" if until else f"Waiting: {why}"
+    return NotYet(until=until, reason=_reason(code, words, **inputs))
+
+
+# ---------------------------------------------------------------- the person and the phone
+
+
+def _standing(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    if thread.status == "opted_out":
+        return Never(reason=_reason("opted_out", "The parent has opted out; only START brings texts back."))
+    if thread.status == "ended":
+        return Never(reason=_reason("ended", "The family has left the program."))
+    if thread.status == "invited":
+        return _until(thread, None, "not_confirmed", "the parent has not yet confirmed with 1.")
+    return None
+
+
+def _expired(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    if at <= p.expires_at:
+        return None
+    words = f"Its moment passed at {say(p.expires_at, thread)}; late is worse than not at all."
+    return Never(reason=_reason("expired", words, expires_at=p.expires_at.isoformat()))
+
+
+def _held(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    for hold in thread.holds:
+        if hold.until is not None and at >= hold.until:
+            continue
+        if hold.kind == "conversation":
+            return _until(thread, hold.until, "conversation", "a person is in conversation with this parent.")
+        return _until(thread, None, f"hold_{hold.kind}", "everything is held until a person releases it.")
+    return None
+
+
+def _paused(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    if thread.status != "paused":
+        return None
+    if thread.paused_until is None:
+        return _until(thread, None, "paused", "paused until somebody resumes.")
+    if at < thread.paused_until:
+        return _until(thread, thread.paused_until, "paused", "paused until then.")
+    return None
+
+
+# ---------------------------------------------------------------- sequences
+
+
+def _suppressed(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    for other in thread.enrollments:
+        key = other.sequence.key
+        if p.sequence in SUPPRESSED.get(key, ()):
+            return _until(thread, None, f"off_in_{key.lower()}", f"{p.sequence} is off while {key} runs.")
+        if key == "AFTERCRISIS" and p.sequence == "BREAK" and p.kind is Kind.GATE:
+            return _until(thread, None, "off_in_aftercrisis", "the break's gate is shut while AFTERCRISIS runs.")
+        if key == "OPENDOOR" and p.sequence not in _BESIDE_OPENDOOR:
+            return _until(thread, None, "off_in_opendoor", f"{p.sequence} is off while OPENDOOR runs.")
+    if pacing.is_waiting_its_turn(thread, policy, p.sequence):
+        return _until(thread, None, "two_at_once", "two other sequences are already running.")
+    return None
+
+
+def _unsafe(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    """Fear, abuse or a protective order: reunification content is off (PR-13). Unknown is not safe."""
+    profile = thread.profile
+    flags = (profile.protective_order, profile.abuse_concern, profile.child_fear)
+    touches_contact = p.sequence in _UNSAFE_OFF or (p.sequence == "BREAK" and p.kind in _TALKS)
+    if not touches_contact:
+        return None
+    if any(flags):
+        return _until(thread, None, "safety_flag", "a safety flag is set; a person must clear it.")
+    if p.sequence in _UNSAFE_OFF and not _is_screened(thread):
+        return _until(thread, None, "not_screened", "the safety screen is not complete; unknown is not safe.")
+    return None
+
+
+def _is_screened(thread: Thread) -> bool:
+    """Are all safety questions answered? RECONNECT without reunification needs none of them."""
+    profile = thread.profile
+    flags = (profile.protective_order, profile.abuse_concern, profile.child_fear)
+    known = None not in flags and profile.contact_plan is not None
+    return known and profile.contact_plan != "none"
+
+
+def _cooling(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    """After a conflict: nothing about therapy, no idea that asks something of the child (PR-04, reading 8)."""
+    until = thread.pace.cool_until
+    sensitive = p.topic is Topic.THERAPY or (p.topic is Topic.RELATIONSHIP and p.kind is Kind.IDEA)
+    if until is not None and at < until and sensitive and p.sequence != "REPAIR":
+        return _until(thread, until, "cool_down", "a hard moment was reported; therapy rests.", cool_until=until)
+    talks = thread.pace.cool_talks_until
+    if talks is not None and at < talks and p.kind in _TALKS:
+        return _until(thread, talks, "cool_down", "a hard visit was reported; talks rest.", cool_until=talks)
+    return None
+
+
+# ---------------------------------------------------------------- talks and gates
+
+
+def _waiting(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    until = thread.pace.wait_until
+    if p.kind in _TALKS and until is not None and at < until:
+        return _until(thread, until, "wait", "an answer asked for more time.", wait_until=until)
+    return None
+
+
+def _talk_gap(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    if p.kind is not Kind.TALK:
+        return None
+    pace, zone = thread.pace, thread.profile.timezone
+    until = pace.talk_gap_until
+    if pace.last_talk_at is not None:
+        after_last = localtime.plus_wall(pace.last_talk_at, zone, days=policy.talk_gap_days)
+        until = after_last if until is None else max(until, after_last)
+    if until is not None and at < until:
+        return _until(thread, until, "talk_gap", "the last talk is too recent.", talk_gap_until=until)
+    return None
+
+
+def _wrong_day(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    """Days on which a talk, a gate or an idea is out of place (excl.days, PR-21)."""
+    why = _why_wrong_day(p, thread, policy, at)
+    if why is None:
+        return None
+    code, words = why
+    zone = thread.profile.timezone
+    tomorrow = localtime.at_minute(localtime.local_date(at, zone) + _DAY, 0, zone)
+    return _until(thread, tomorrow, code, words)
+
+
+def _why_wrong_day(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> tuple[str, str] | None:
+    profile = thread.profile
+    day = localtime.local_date(at, profile.timezone)
+    if calendar.is_quiet(profile, day):
+        return "quiet_day", "this is a quiet day of the family."
+    needs_child = p.kind in (Kind.TALK, Kind.IDEA)
+    if needs_child and profile.custody.pattern == "none":
+        return "no_contact", "the child is not with this parent."
+    if p.kind is Kind.TALK and profile.custody.pattern == "supervised":
+        return "supervised", "contact is supervised: no talk is suggested."
+    if needs_child and not calendar.child_is_here(profile, day):
+        return "child_away", "the child is at the other home."
+    return _why_hard_day(p, thread, policy, at) if p.kind in _TALKS else None
+
+
+def _why_hard_day(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> tuple[str, str] | None:
+    profile, zone = thread.profile, thread.profile.timezone
+    day = localtime.local_date(at, zone)
+    if calendar.is_exchange_day(profile, day):
+        return "exchange_day", "the child changes homes on this day."
+    court = calendar.dates_of(thread.key_dates, "court", zone)
+    if any(abs((day - date).days) <= policy.court_clear_days for date in court):
+        return "court_day", "a court date is too near."
+    margin = policy.hard_date_gate_days if p.kind is Kind.GATE else policy.hard_date_days
+    if calendar.within(profile.hard_dates, day, either_side=margin):
+        return "hard_date", "a hard date of the family is too near."
+    if p.kind is Kind.TALK and day in calendar.dates_of(thread.key_dates, "session", zone):
+        return "session_day", "a session is on this day."
+    return None
+
+
+def _gate_shut(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    """The conditions of the break's gate (PR-10). A shut gate is never announced: the caller just waits."""
+    if p.kind is not Kind.GATE or p.sequence != "BREAK":
+        return None
+    enrollment = thread.in_sequence("BREAK")
+    if enrollment is None:
+        return Never(reason=_reason("not_enrolled", "The break has ended."))
+    return break_gate(enrollment, thread, policy, at)
+
+
+def break_gate(enrollment: Enrollment, thread: Thread, policy: Policy, at: datetime) -> NotYet | None:
+    """None when every condition holds, else what is missing and until when (if time alone can mend it)."""
+    pace, profile, zone = thread.pace, thread.profile, thread.profile.timezone
+    if enrollment.facts.get("streak", 0) < policy.break_streak:
+        return _until(thread, None, "gate_streak", "the last two pulses were not both closer.")
+    if profile.court_ordered != "no" and profile.break_ok_by not in ("court", "lawyer"):
+        return _until(thread, None, "gate_court", "an order may apply and no OK is noted.")
+    if None in (profile.protective_order, profile.abuse_concern, profile.child_fear):
+        return _until(thread, None, "gate_unknown_safety", "the safety screen is not complete.")
+    if profile.contact_plan is None or not profile.therapist_told:
+        return _until(thread, None, "gate_unknown_plan", "the contact plan or the therapist's word is missing.")
+    earliest = [enrollment.instants.get("gate_wait_until")]
+    if not enrollment.facts.get("child_led"):
+        start = next((k.at for k in thread.key_dates if k.kind == "break_start"), enrollment.started_at)
+        earliest.append(localtime.plus_wall(start, zone, days=policy.break_least_days))
+    if pace.last_conflict_at is not None:
+        earliest.append(localtime.plus_wall(pace.last_conflict_at, zone, days=policy.break_calm_days))
+    until = max((instant for instant in earliest if instant is not None), default=None)
+    if until is not None and at < until:
+        return _until(thread, until, "gate_time", "the break needs more time.", gate_until=until)
+    return None
+
+
+# ---------------------------------------------------------------- hours, caps, questions
+
+
+def _hours(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    if windows.is_open(thread.profile, policy, at):
+        return None
+    until = windows.next_open(thread.profile, policy, at)
+    if until is None:
+        return _until(thread, None, "no_open_hours", "the family's hours leave no moment to text.")
+    return _until(thread, until, "contact_hours", "outside contact hours, work, dinner or bedtime.")
+
+
+def _caps(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    if not pacing.is_counted(p.step, p.kind, policy):
+        return None
+    limits = (
+        ("cap_day", "a text has already gone out on this day.", pacing.day_allows(thread, policy, at)),
+        ("cap_gap", "the last text is too recent.", pacing.gap_allows(thread, policy, p, at)),
+        ("cap_week", "this week is full.", pacing.week_allows(thread, policy, p, at)),
+    )
+    for code, words, until in limits:
+        if until is not None:
+            return _until(thread, until, code, words)
+    return None
+
+
+def _sequence_cap(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    enrollment = thread.in_sequence(p.sequence)
+    if enrollment is None or not pacing.is_counted(p.step, p.kind, policy):
+        return None
+    until = pacing.sequence_allows(thread, policy, p, enrollment.sequence, at)
+    if until is None:
+        return None
+    return _until(thread, until, "cap_sequence", f"{p.sequence} has had its share for now.")
+
+
+def _one_question(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    """One open check-in at a time. What is tied to an event replaces the open question instead of waiting."""
+    question = thread.pace.question
+    if p.kind is not Kind.CHECKIN or p.closes_talk or question is None or at >= question.until:
+        return None
+    return _until(thread, question.until, "question_open", "another question is still open.")
+
+
+def _near_report(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    """Nothing within two hours of a report but its acknowledgement (REPAIR)."""
+    reported = thread.pace.last_conflict_at
+    if reported is None:
+        return None
+    until = reported + timedelta(hours=policy.repair_quiet_hours)
+    return _until(thread, until, "just_reported", "a hard moment was just reported.") if at < until else None
+
+
+Rule = Callable[[Proposal, Thread, Policy, datetime], Verdict | None]
+
+RULES: tuple[Rule, ...] = (
+    _standing,
+    _expired,
+    _held,
+    _paused,
+    _suppressed,
+    _unsafe,
+    _cooling,
+    _near_report,
+    _waiting,
+    _talk_gap,
+    _gate_shut,
+    _wrong_day,
+    _hours,
+    _sequence_cap,
+    _caps,
+    _one_question,
+)

@@ -1,0 +1,96 @@
+"""A parent's way through the program: joining and leaving sequences, pausing, resuming, changing versions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from schedules import agenda, localtime, pacing
+from schedules.policy import Policy
+from schedules.values import Enrollment, Sequence, Thread
+
+# Key dates that a sequence's length is counted from; the others count from enrollment.
+_LENGTH_FROM = {"DRIVE": "session", "BREAK": "break_start"}
+
+
+def enroll(
+    thread: Thread,
+    sequence: Sequence,
+    *,
+    enrollment_id: str,
+    now: datetime,
+    policy: Policy,
+    at_step: str | None = None,
+    only: bool = False,
+) -> Thread:
+    """The thread with one more enrollment: from the first step, from `at_step` on, or `only` that step."""
+    enrollment = agenda.start(
+        sequence,
+        enrollment_id=enrollment_id,
+        now=now,
+        policy=policy,
+        zone=thread.profile.timezone,
+        at_step=at_step,
+        only=only,
+    )
+    pace = replace(thread.pace, planned=None)
+    return replace(thread, enrollments=(*thread.enrollments, enrollment), pace=pace)
+
+
+def leave(thread: Thread, sequence_key: str) -> Thread:
+    """The thread without that sequence; its open question closes with it."""
+    enrollment = thread.in_sequence(sequence_key)
+    if enrollment is None:
+        return thread
+    pace = replace(thread.pace, planned=None)
+    if pace.question is not None and pace.question.enrollment == enrollment.id:
+        pace = replace(pace, question=None)
+    return replace(thread.without_enrollment(enrollment.id), pace=pace)
+
+
+def upgrade(enrollment: Enrollment, sequence: Sequence, *, zone: str = "UTC") -> Enrollment:
+    """The enrollment on another version of its sequence, by step id; nothing is sent twice."""
+    return agenda.upgrade(enrollment, sequence, zone)
+
+
+def pause(thread: Thread, until: datetime | None, now: datetime) -> Thread:
+    """The thread at rest until `until`, or until somebody resumes."""
+    pace = replace(thread.pace, planned=None, paused_at=thread.pace.paused_at or now)
+    return replace(thread, status="paused", paused_until=until, pace=pace)
+
+
+def resume(thread: Thread, now: datetime, policy: Policy, *, since: datetime | None = None) -> Thread:
+    """The thread after a pause or a released hold (`since` its beginning): shifted by the rest, no burst.
+
+    What counts from enrollment or from an answer moves by the length of the rest; dates in the calendar do not.
+    An open question is over without being counted as silence: we were the ones who went quiet.
+    """
+    rested_since = since or thread.pace.paused_at or now
+    enrollments = tuple(agenda.shift(e, rested_since, now) for e in thread.enrollments)
+    pace = replace(thread.pace, planned=None, paused_at=None, question=None)
+    status = "active" if thread.status == "paused" else thread.status
+    return replace(thread, status=status, paused_until=None, enrollments=enrollments, pace=pace)
+
+
+def at(thread: Thread, policy: Policy, now: datetime) -> Thread:
+    """The thread as it stands at `now`: pauses that are over have ended, lapsed questions count as silence."""
+    if thread.status == "paused" and thread.paused_until is not None and now >= thread.paused_until:
+        thread = resume(thread, thread.paused_until, policy)
+    thread = pacing.settled(thread, policy, now)
+    enrollments = tuple(agenda.with_each_session(e, thread) for e in thread.enrollments)
+    return replace(thread, enrollments=enrollments)
+
+
+def ends_at(enrollment: Enrollment, thread: Thread) -> datetime | None:
+    """When the sequence's time is up; none for open-ended ones and while the date they count from is unknown."""
+    days = enrollment.sequence.lasts_days
+    if days is None:
+        return None
+    kind = _LENGTH_FROM.get(enrollment.sequence.key)
+    start = enrollment.started_at
+    if kind is not None:
+        dates = [k.at for k in thread.key_dates if k.kind == kind and k.status in ("set", "done")]
+        if not dates:
+            return None
+        start = max(start, *dates)
+    return localtime.plus_wall(start, thread.profile.timezone, days=days)

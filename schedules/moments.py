@@ -1,0 +1,374 @@
+"""From "TK-4 + 18 hours" to an instant: when a pending step is due, when it may first go, when it is too late.
+
+Sources: content.md §2.1 (column `when`, ttl), §5.2; simulate readings 3, 9, 12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from schedules import calendar, gate, localtime, pacing, windows
+from schedules.policy import PRIORITY, Policy
+from schedules.values import (
+    Anchor,
+    Enrollment,
+    Go,
+    KeyDate,
+    Kind,
+    Never,
+    NotYet,
+    Pending,
+    Proposal,
+    Reason,
+    Slot,
+    Step,
+    Thread,
+    When,
+)
+
+_DAY = timedelta(days=1)
+_HORIZON_DAYS = 120
+_FAR = timedelta(days=3650)
+_MOST_LOOKS = 400
+_EVENTS = (Anchor.SESSION, Anchor.NEXT_REVIEW, Anchor.VISIT, Anchor.CONSULT)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Due:
+    """When a pending step falls due, and the event that it must precede, if any."""
+
+    at: datetime
+    before_event: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A pending step with its first possible moment. `at` is none while only somebody else can open the way."""
+
+    enrollment: Enrollment
+    pending: Pending
+    step: Step
+    when: When
+    due: Due
+    proposal: Proposal
+    at: datetime | None
+    reason: Reason
+
+    @property
+    def priority(self) -> int:
+        """Lower goes first when a cap bites."""
+        key = self.enrollment.sequence.key
+        return PRIORITY.get(key, PRIORITY.get(self.step.kind, 75))
+
+
+# ---------------------------------------------------------------- when a step is due
+
+
+def key_date(thread: Thread, kind: str, nth: int) -> KeyDate | None:
+    """The key date that still stands, none when it is unknown or cancelled."""
+    return next(
+        (k for k in thread.key_dates if k.kind == kind and k.nth == nth and k.status in ("set", "done")), None
+    )
+
+
+def due_of(pending: Pending, enrollment: Enrollment, thread: Thread, policy: Policy) -> Due | None:
+    """When `pending` is due; none while its anchor is unknown."""
+    step = enrollment.sequence.step(pending.step)
+    if step is None or pending.which >= len(step.when):
+        return None
+    when = step.when[pending.which]
+    due = _counted(pending, when, enrollment, thread, policy)
+    if due is None:
+        return None
+    at = due.at
+    if pending.not_before is not None:
+        at = max(at, pending.not_before)
+    return replace(due, at=at)
+
+
+def _counted(pending: Pending, when: When, enrollment: Enrollment, thread: Thread, policy: Policy) -> Due | None:
+    if when.anchor is Anchor.GATE:
+        since = enrollment.instants.get("streak_at")
+        return None if since is None else Due(at=_preferred(since, when.offset_days, thread, policy))
+    if pending.base is not None:
+        return Due(at=_from_base(pending.base, when, enrollment, thread, policy))
+    if when.anchor in (Anchor.ENROLLED, Anchor.STEP, Anchor.TRY, Anchor.ANSWER):
+        return Due(at=_from_base(enrollment.started_at, when, enrollment, thread, policy))
+    return _from_key_date(pending, when, enrollment, thread, policy)
+
+
+def _from_key_date(
+    pending: Pending, when: When, enrollment: Enrollment, thread: Thread, policy: Policy
+) -> Due | None:
+    date = key_date(thread, when.anchor.value, pending.nth or when.nth)
+    if date is None:
+        return None
+    if when.slot in (Slot.PREFERRED, Slot.WEEKEND):
+        at = _preferred(date.at, when.offset_days, thread, policy)
+    else:
+        at = _shifted(date.at, when, thread)
+    leads = when.anchor in _EVENTS and (when.offset_days < 0 or when.offset_hours < 0)
+    return Due(at=at, before_event=date.at if leads else None)
+
+
+def _from_base(base: datetime, when: When, enrollment: Enrollment, thread: Thread, policy: Policy) -> datetime:
+    """Days mean a date at its preferred moment, hours and minutes that very minute, both on the wall clock."""
+    if when.slot is Slot.MORNING:
+        return _next_morning(base, when.offset_hours, thread, policy)
+    factor = pacing.stretch(thread.pace, policy)
+    slows = factor > 1 and pacing.slows_in_silence(enrollment.sequence.key, Kind.CHECKIN)
+    days = when.offset_days
+    if when.every_days is not None and enrollment.cycles:
+        days = enrollment.facts.get("interval_days", when.every_days)
+        if pacing.is_monthly(thread.pace, policy):
+            days, factor = max(days, policy.silence_monthly_days), 1
+    if slows and days > 0:
+        days = _slowed(base, days, factor, thread, repeats=when.every_days is not None)
+    if when.slot in (Slot.PREFERRED, Slot.WEEKEND) or (when.slot is Slot.WINDOW and days > 0):
+        if when.slot is Slot.WINDOW and when.anchor is not Anchor.ENROLLED:
+            return localtime.plus_wall(base, thread.profile.timezone, days=days, hours=when.offset_hours)
+        return _preferred(base, days, thread, policy, from_midnight=when.slot is Slot.WINDOW)
+    return _shifted(base, replace(when, offset_days=days), thread)
+
+
+def _slowed(base: datetime, days: int, factor: int, thread: Thread, *, repeats: bool) -> int:
+    """Intervals double in silence; a date counted from the start doubles only what lies after the silence began."""
+    since = thread.pace.silence_since
+    if repeats or since is None or since <= base:
+        return days * factor
+    heard = (since - base).days
+    return days if days <= heard else heard + (days - heard) * factor
+
+
+def _shifted(base: datetime, when: When, thread: Thread) -> datetime:
+    at = localtime.plus_wall(base, thread.profile.timezone, days=when.offset_days, hours=when.offset_hours)
+    return localtime.ceil_minute(at) + timedelta(minutes=when.offset_minutes)
+
+
+def _preferred(
+    base: datetime, days: int, thread: Thread, policy: Policy, *, from_midnight: bool = False
+) -> datetime:
+    """`days` dates after `base`, at the family's preferred moment (its midnight for what looks for a window)."""
+    zone = thread.profile.timezone
+    day = localtime.local_date(base, zone) + days * _DAY
+    if from_midnight:
+        return localtime.at_minute(day, 0, zone)
+    moment = windows.preferred_moment(thread.profile, policy, day)
+    return moment if moment is not None else localtime.to_utc(day, thread.profile.slot_pref, zone)
+
+
+def _next_morning(base: datetime, hours: int, thread: Thread, policy: Policy) -> datetime:
+    """The preferred moment of the first following day that is at least `hours` away."""
+    least = base + timedelta(hours=hours)
+    for days in range(1, 8):
+        moment = _preferred(base, days, thread, policy)
+        if moment >= least:
+            return moment
+    return least
+
+
+# ---------------------------------------------------------------- how long a step may wait
+
+
+def expiry(step: Step, due: Due, policy: Policy, *, window_start: datetime | None = None) -> datetime:
+    """The last instant at which the step still makes sense (PR-16)."""
+    if step.kind is Kind.TALK:
+        if window_start is None:
+            return due.at + _FAR
+        return window_start + timedelta(minutes=policy.ttl_talk_after_start_minutes)
+    by_kind = {
+        Kind.FOLLOWUP: timedelta(hours=policy.ttl_followup_hours),
+        Kind.RESOURCE: timedelta(days=policy.ttl_resource_days),
+        Kind.REPLY: timedelta(hours=policy.ttl_reply_hours),
+        Kind.ASK: timedelta(hours=policy.ttl_reply_hours),
+    }
+    last = due.at + by_kind.get(step.kind, timedelta(days=policy.ttl_default_days))
+    if due.before_event is not None:
+        before = due.before_event - timedelta(hours=policy.ttl_reminder_before_hours)
+        last = before if step.kind is Kind.REMINDER else min(last, before)
+    return last
+
+
+def expiry_of(candidate: Candidate) -> datetime:
+    """The last instant for a step that no window decides."""
+    return candidate.proposal.expires_at
+
+
+# ---------------------------------------------------------------- the first moment that everything allows
+
+
+def candidate(
+    pending: Pending, enrollment: Enrollment, thread: Thread, policy: Policy, now: datetime
+) -> Candidate | None:
+    """`pending` with its first possible moment at or after `now`; none while its anchor is unknown."""
+    due = due_of(pending, enrollment, thread, policy)
+    step = enrollment.sequence.step(pending.step)
+    if due is None or step is None:
+        return None
+    base = Candidate(
+        enrollment=enrollment,
+        pending=pending,
+        step=step,
+        when=step.when[pending.which],
+        due=due,
+        proposal=_proposal(pending, step, enrollment, expiry(step, due, policy)),
+        at=None,
+        reason=Reason(code="due", words="Due."),
+    )
+    if step.kind is Kind.STAFF:
+        return replace(base, at=max(due.at, now))
+    if base.when.slot is Slot.WINDOW:
+        return _ahead_of_window(base, thread, policy, max(due.at, now))
+    return _first_allowed(base, thread, policy, max(due.at, now))
+
+
+def _proposal(pending: Pending, step: Step, enrollment: Enrollment, expires_at: datetime) -> Proposal:
+    return Proposal(
+        sequence=enrollment.sequence.key,
+        step=step.id,
+        cycle=pending.cycle,
+        enrollment=enrollment.id,
+        kind=step.kind,
+        topic=step.topic,
+        expires_at=expires_at,
+        closes_talk=step.closes_talk,
+    )
+
+
+def _first_allowed(base: Candidate, thread: Thread, policy: Policy, start: datetime) -> Candidate:
+    """Walk from `start` from objection to objection until the gate has none. Expiry is the caller's business."""
+    asked = replace(base.proposal, expires_at=start + _FAR)
+    at: datetime | None = _slotted(base, thread, policy, start)
+    why = base.reason
+    for _ in range(_MOST_LOOKS):
+        if at is None:
+            break
+        verdict = gate.may_go(asked, thread, policy, at)
+        if isinstance(verdict, Go):
+            clash = _clashes_with_pulse(base, thread, policy, at)
+            if clash is None:
+                return replace(base, at=at, reason=_going(base, at, thread, why))
+            verdict = clash
+        why = verdict.reason
+        if isinstance(verdict, Never) or verdict.until is None:
+            return replace(base, at=None, reason=why)
+        at = _slotted(base, thread, policy, max(verdict.until, at + localtime.MINUTE))
+    return replace(base, at=None, reason=why)
+
+
+def _slotted(base: Candidate, thread: Thread, policy: Policy, at: datetime) -> datetime | None:
+    """The first moment from `at` on that suits the step's slot."""
+    if base.when.slot is Slot.WEEKEND:
+        return _weekend(base, thread, policy, at)
+    if base.when.slot is not Slot.PREFERRED:
+        return at
+    zone = thread.profile.timezone
+    day = localtime.local_date(at, zone)
+    preferred = windows.preferred_moment(thread.profile, policy, day)
+    return at if preferred is None else max(at, preferred)
+
+
+def _weekend(base: Candidate, thread: Thread, policy: Policy, at: datetime) -> datetime | None:
+    """Weekend mornings of the week that follows the due date first; after them any day, as a fallback."""
+    zone = thread.profile.timezone
+    first = localtime.local_date(base.due.at, zone)
+    today = localtime.local_date(at, zone)
+    for days in range(7):
+        day = first + days * _DAY
+        if day < today or day.weekday() < 5 or not calendar.child_is_here(thread.profile, day):
+            continue
+        moment = windows.preferred_moment(thread.profile, policy, day)
+        if moment is not None and moment >= at and _is_free(base, thread, policy, moment):
+            return moment
+    preferred = windows.preferred_moment(thread.profile, policy, today)
+    return at if preferred is None else max(at, preferred)
+
+
+def _is_free(base: Candidate, thread: Thread, policy: Policy, moment: datetime) -> bool:
+    asked = replace(base.proposal, expires_at=moment + _FAR)
+    return isinstance(gate.may_go(asked, thread, policy, moment), Go) and not _clashes_with_pulse(
+        base, thread, policy, moment
+    )
+
+
+def _clashes_with_pulse(base: Candidate, thread: Thread, policy: Policy, at: datetime) -> NotYet | None:
+    """An idea keeps its distance from the next check-in of its own sequence, which goes first (priorities)."""
+    if base.step.kind is not Kind.IDEA or base.enrollment.sequence.at_most.count != 1:
+        return None
+    zone, day = thread.profile.timezone, localtime.local_date(at, thread.profile.timezone)
+    for other in base.enrollment.agenda:
+        step = base.enrollment.sequence.step(other.step)
+        due = due_of(other, base.enrollment, thread, policy)
+        if step is None or due is None or step.kind is not Kind.CHECKIN:
+            continue
+        until_check = (localtime.local_date(due.at, zone) - day).days
+        if 0 <= until_check < policy.weekly_slot_days:
+            words = f"Waiting: the check-in of {gate.say(due.at, thread)} goes first."
+            return NotYet(
+                until=localtime.at_minute(day + _DAY, 0, zone), reason=Reason(code="check_in_first", words=words)
+            )
+    return None
+
+
+def _going(base: Candidate, at: datetime, thread: Thread, held_by: Reason) -> Reason:
+    """Why this moment: what held it back last, or that it is simply due."""
+    said = gate.say(at, thread)
+    inputs = {"due_at": base.due.at.isoformat(), **held_by.inputs}
+    if held_by.code == "due":
+        return Reason(code="due", words=f"Due {said}, and nothing stands in the way.", inputs=inputs)
+    cause = held_by.words.split(": ", 1)[-1].rstrip(".")
+    return Reason(code=held_by.code, words=f"Waiting until {said}: {cause}.", inputs=inputs)
+
+
+# ---------------------------------------------------------------- ahead of a calm window
+
+
+def _ahead_of_window(base: Candidate, thread: Thread, policy: Policy, start: datetime) -> Candidate:
+    """The first calm window whose send moment the gate allows; windows in between are skipped, never late."""
+    why = Reason(code="no_window", words="No calm window is known; TIME sets one.")
+    for window, moment in _windows_from(thread, policy, start):
+        opens, closes = window.instants(thread.profile.timezone)
+        proposal = replace(
+            base.proposal,
+            expires_at=_window_expiry(base, policy, opens),
+            window=(opens, closes),
+        )
+        verdict = gate.may_go(proposal, thread, policy, moment)
+        if isinstance(verdict, Go):
+            reason = _lead(moment, opens, thread, why)
+            return replace(base, at=moment, proposal=proposal, reason=reason)
+        why = verdict.reason
+        if isinstance(verdict, NotYet) and verdict.until is None:
+            break
+    return replace(base, at=None, reason=why)
+
+
+def _window_expiry(base: Candidate, policy: Policy, opens: datetime) -> datetime:
+    if base.step.kind is Kind.TALK:
+        return expiry(base.step, base.due, policy, window_start=opens)
+    return max(opens, base.proposal.expires_at)
+
+
+def _windows_from(thread: Thread, policy: Policy, start: datetime) -> Iterator[tuple[windows.Window, datetime]]:
+    first = localtime.local_date(start, thread.profile.timezone)
+    for days in range(_HORIZON_DAYS):
+        for window in windows.calm_windows(thread, policy, first + days * _DAY):
+            moment = windows.send_moment(thread, policy, window, not_before=start)
+            if moment is not None:
+                yield window, moment
+
+
+def _lead(moment: datetime, opens: datetime, thread: Thread, skipped: Reason) -> Reason:
+    """Such as "Waiting until Fri 18:10: the calm window starts 19:30"."""
+    starts = localtime.local(opens, thread.profile.timezone).strftime("%H:%M")
+    dinner = thread.profile.dinner_time[localtime.local(opens, thread.profile.timezone).weekday()]
+    words = f"Waiting until {gate.say(moment, thread)}: the calm window starts {starts}"
+    inputs = {"window_start": opens.isoformat()}
+    if dinner is not None:
+        words += f" and dinner is {dinner.strftime('%H:%M')}"
+    if skipped.code != "no_window":
+        words += f" (earlier windows: {skipped.words.split(': ', 1)[-1].rstrip('.')})"
+        inputs["skipped_for"] = skipped.code
+    return Reason(code="calm_window", words=words + ".", inputs=inputs)

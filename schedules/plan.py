@@ -1,0 +1,372 @@
+"""What should happen next for one parent: the same function plans, previews, simulates and is tested.
+
+`decide` looks, `advance` is the thread once that was done. The caller repeats both until Wait or Idle.
+Every due step ends here as sent, dropped or expired, with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from schedules import gate, lifecycle, localtime, moments, pacing, windows
+from schedules.moments import Candidate
+from schedules.policy import Policy
+from schedules.progress import ONCE_MORE, STAY, advance, mark_of, unsent
+from schedules.values import (
+    Ask,
+    Decision,
+    Drop,
+    Finish,
+    Go,
+    Idle,
+    Kind,
+    Planned,
+    Proposal,
+    Reason,
+    Send,
+    StaffTask,
+    Step,
+    Thread,
+    Topic,
+    Wait,
+)
+
+__all__ = ["Forecast", "advance", "decide", "end_of_moment", "forecast", "next_look", "unsent"]
+
+_FOR_EVER = timedelta(days=365)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """A text that would go if nothing is answered: when, which step, ahead of which window, and why then."""
+
+    at: datetime
+    sequence: str
+    step: Step
+    window: tuple[datetime, datetime] | None
+    reason: Reason
+
+
+def decide(thread: Thread, policy: Policy, now: datetime) -> Decision:
+    """Exactly one thing to do at `now`."""
+    thread = lifecycle.at(thread, policy, now)
+    resting = _resting(thread, now)
+    if resting is not None:
+        return resting
+    candidates = _candidates(thread, policy, now)
+    for look in (_missed, _finished, _pause_after_silence, _staff, _stay_question):
+        decision = look(thread, candidates, policy, now)
+        if decision is not None:
+            return decision
+    return _next_text(thread, candidates, policy, now)
+
+
+def next_look(thread: Thread, policy: Policy, now: datetime) -> datetime | None:
+    """When to ask `decide` again; none when only an event can change the answer."""
+    decision = decide(thread, policy, now)
+    if isinstance(decision, Wait):
+        return decision.until
+    return None if isinstance(decision, Idle) else now
+
+
+def _resting(thread: Thread, now: datetime) -> Decision | None:
+    """Nobody to plan for: opted out, ended, not confirmed, or paused."""
+    words = {
+        "opted_out": "The parent has opted out; only START brings texts back.",
+        "ended": "The family has left the program.",
+        "invited": "Waiting for the parent to confirm with 1.",
+    }.get(thread.status)
+    if words is not None:
+        return Idle(reasons=(Reason(code=thread.status, words=words),))
+    if thread.status != "paused":
+        return None
+    if thread.paused_until is None:
+        return Idle(reasons=(Reason(code="paused", words="Paused until somebody resumes."),))
+    said = gate.say(thread.paused_until, thread)
+    return Wait(until=thread.paused_until, reasons=(Reason(code="paused", words=f"Paused until {said}."),))
+
+
+def _candidates(thread: Thread, policy: Policy, now: datetime) -> list[Candidate]:
+    found = (
+        moments.candidate(pending, enrollment, thread, policy, now)
+        for enrollment in thread.enrollments
+        for pending in enrollment.agenda
+    )
+    return sorted(
+        (c for c in found if c is not None),
+        key=lambda c: (c.due.at, c.priority, c.enrollment.id, c.pending.step, c.pending.cycle),
+    )
+
+
+# ---------------------------------------------------------------- steps whose moment has passed
+
+
+def _missed(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
+    for candidate in candidates:
+        expires_at = _expires_at(thread, candidate)
+        if candidate.step.kind is not Kind.STAFF and expires_at is not None and now > expires_at:
+            return _drop(thread, candidate, policy, expires_at)
+    return None
+
+
+def _expires_at(thread: Thread, candidate: Candidate) -> datetime | None:
+    """When it will be too late: for a talk the window that it was planned for decides."""
+    if candidate.step.kind is not Kind.TALK:
+        return moments.expiry_of(candidate)
+    planned = thread.pace.planned
+    if planned is None or (planned.enrollment, planned.step, planned.cycle) != (
+        candidate.enrollment.id,
+        candidate.step.id,
+        candidate.pending.cycle,
+    ):
+        return None
+    return planned.expires_at
+
+
+def _drop(thread: Thread, candidate: Candidate, policy: Policy, expires_at: datetime) -> Drop:
+    """Why it did not go: what stood in the way at its last moment, or, if nothing did, that nobody sent it."""
+    asked = replace(candidate.proposal, expires_at=expires_at)
+    verdict = gate.may_go(asked, thread, policy, expires_at)
+    said = gate.say(expires_at, thread)
+    again = candidate.step.kind in ONCE_MORE and candidate.pending.replans < 1
+    if isinstance(verdict, Go):
+        words = f"Its moment passed at {said} without being sent; late is worse than not at all."
+        reason = Reason(code="expired", words=words, inputs={"expires_at": expires_at.isoformat()})
+        outcome = "expired"
+    else:
+        why = verdict.reason
+        words = f"Not sent: {why.words.split(': ', 1)[-1].rstrip('.')}, until its moment passed at {said}."
+        reason = Reason(code=why.code, words=words, inputs={**why.inputs, "expires_at": expires_at.isoformat()})
+        outcome = "dropped"
+        # A hold or another sequence in its place is no lost race: nothing is made up for later.
+        again = again and not why.code.startswith(("hold_", "off_in_", "gate_", "safety", "not_screened"))
+    return Drop(
+        enrollment=candidate.enrollment.id,
+        step=candidate.step.id,
+        cycle=candidate.pending.cycle,
+        outcome=outcome,
+        reason=reason,
+        again=again,
+    )
+
+
+# ---------------------------------------------------------------- ends
+
+
+def _finished(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
+    """A sequence ends when its time is up or nothing is left, once its open question is over."""
+    for enrollment in thread.enrollments:
+        question = thread.pace.question
+        if question is not None and question.enrollment == enrollment.id:
+            continue
+        if not enrollment.agenda:
+            words = f"{enrollment.sequence.key} has come to its end."
+            return Finish(enrollment=enrollment.id, reason=Reason(code="complete", words=words))
+        ends_at = lifecycle.ends_at(enrollment, thread)
+        if ends_at is not None and now >= ends_at:
+            words = f"{enrollment.sequence.key} has run its {enrollment.sequence.lasts_days} days."
+            return Finish(enrollment=enrollment.id, reason=Reason(code="time_up", words=words))
+    return None
+
+
+def _pause_after_silence(
+    thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime
+) -> Decision | None:
+    asked_at = thread.pace.stay_asked_at
+    if asked_at is None or now < asked_at + timedelta(days=policy.silence_answer_days):
+        return None
+    words = "No answer to stay, pause or finish: paused. This is not an opt-out."
+    return Finish(enrollment=None, reason=Reason(code="silence_pause", words=words), pause=True)
+
+
+# ---------------------------------------------------------------- people's steps and the service's own question
+
+
+def _staff(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
+    for candidate in candidates:
+        if candidate.step.kind is not Kind.STAFF or candidate.due.at > now:
+            continue
+        effect = next((e for e in candidate.step.then if e.verb == "staff"), None)
+        priority, words = (int(effect.args[0]), effect.args[1]) if effect else (2, candidate.step.intent)
+        return StaffTask(
+            enrollment=candidate.enrollment.id,
+            step=candidate.step.id,
+            cycle=candidate.pending.cycle,
+            priority=priority,
+            words=words,
+            reason=Reason(code="due", words=f"Due {gate.say(candidate.due.at, thread)}."),
+        )
+    return None
+
+
+def _stay_question(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
+    """After three monthly texts without an answer: stay, pause or finish? Asked once, instead of the next text."""
+    pace = thread.pace
+    if pace.silence_count < policy.silence_ask_after or pace.stay_asked_at is not None or not thread.enrollments:
+        return None
+    proposal = Proposal(
+        sequence="SYSTEM",
+        step=STAY,
+        cycle=1,
+        enrollment="",
+        kind=Kind.CHECKIN,
+        topic=Topic.SYSTEM,
+        expires_at=now + _FOR_EVER,
+    )
+    at: datetime | None = now
+    reason = Reason(code="silence_ask", words="Three monthly texts went unanswered: asking whether to go on.")
+    for _ in range(60):
+        if at is None:
+            break
+        verdict = gate.may_go(proposal, thread, policy, at)
+        if isinstance(verdict, Go):
+            asks = Ask(step=STAY, proposal=replace(proposal, expires_at=at + timedelta(days=5)), reason=reason)
+            return asks if at <= now else Wait(until=at, reasons=(reason,), step=STAY)
+        at = getattr(verdict, "until", None)
+    return None
+
+
+# ---------------------------------------------------------------- the next text
+
+
+def _next_text(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision:
+    ready = [c for c in candidates if c.at is not None and c.at <= now and c.step.kind is not Kind.STAFF]
+    for candidate in sorted(ready, key=lambda c: (c.priority, c.due.at, c.step.id)):
+        if _yields_to(candidate, candidates, thread, policy) is None:
+            return _send(candidate, now)
+    return _wait(thread, candidates, policy, now)
+
+
+def _send(candidate: Candidate, now: datetime) -> Send:
+    proposal = candidate.proposal
+    if candidate.step.kind is not Kind.TALK:
+        last = moments.expiry_of(candidate)
+        proposal = replace(proposal, expires_at=last if last > now else now + timedelta(hours=1))
+    return Send(
+        enrollment=candidate.enrollment.id,
+        step=candidate.step,
+        cycle=candidate.pending.cycle,
+        which=candidate.pending.which,
+        due_at=candidate.due.at,
+        proposal=proposal,
+        reason=candidate.reason,
+    )
+
+
+def _yields_to(candidate: Candidate, others: list[Candidate], thread: Thread, policy: Policy) -> Candidate | None:
+    """A text of higher priority, in another sequence, that this one would push out of its moment."""
+    if candidate.at is None:
+        return None
+    sent = replace(thread, pace=pacing.remember(thread.pace, mark_of(candidate.proposal, policy, candidate.at)))
+    week = candidate.at + timedelta(days=policy.cap_week_days)
+    for other in others:
+        if (
+            other.at is None
+            or other.enrollment.id == candidate.enrollment.id
+            or other.priority >= candidate.priority
+        ):
+            continue
+        if candidate.at < other.at < week and not isinstance(
+            gate.may_go(other.proposal, sent, policy, other.at), Go
+        ):
+            return other
+    return None
+
+
+def _wait(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision:
+    """Until the first moment at which anything could change."""
+    looks = [look for c in candidates for look in _looks(thread, c, candidates, policy, now)]
+    looks += _other_looks(thread, policy)
+    later = sorted((look for look in looks if look[0] > now), key=lambda look: look[0])
+    parked = tuple(c.reason for c in candidates if c.at is None)
+    if not later:
+        nothing = Reason(code="nothing_pending", words="Nothing is planned until something happens.")
+        return Idle(reasons=parked or (nothing,))
+    first = min((c for c in candidates if c.at is not None), key=lambda c: (c.at, c.priority), default=None)
+    return Wait(
+        until=later[0][0],
+        reasons=(first.reason,) if first is not None else (*parked, later[0][1]),
+        planned=_planned(candidates, now),
+        step=first.step.id if first is not None else None,
+    )
+
+
+def _other_looks(thread: Thread, policy: Policy) -> Iterator[tuple[datetime, Reason]]:
+    """When to look again for what is no step: questions that lapse, sequences that end, conversations."""
+    question, asked_at = thread.pace.question, thread.pace.stay_asked_at
+    if question is not None:
+        yield question.until, Reason(code="question_open", words="A question is still open.")
+    if asked_at is not None:
+        until = asked_at + timedelta(days=policy.silence_answer_days)
+        yield until, Reason(code="stay_asked", words="Waiting for stay, pause or finish.")
+    for enrollment in thread.enrollments:
+        ends_at = lifecycle.ends_at(enrollment, thread)
+        if ends_at is not None:
+            yield ends_at, Reason(code="time_up", words=f"{enrollment.sequence.key} ends then.")
+    for hold in thread.holds:
+        if hold.until is not None:
+            yield hold.until, Reason(code="conversation", words="A conversation is going on.")
+
+
+def _looks(
+    thread: Thread, candidate: Candidate, others: list[Candidate], policy: Policy, now: datetime
+) -> Iterator[tuple[datetime, Reason]]:
+    """When to look again because of one pending step: at its moment, or when it becomes too late."""
+    if candidate.at is not None:
+        at = candidate.at
+        if at <= now:
+            other = _yields_to(candidate, others, thread, policy)
+            at = other.at + localtime.MINUTE if other is not None and other.at is not None else now
+        yield at, candidate.reason
+    expires_at = _expires_at(thread, candidate)
+    if expires_at is not None and candidate.step.kind is not Kind.STAFF:
+        yield expires_at + localtime.MINUTE, candidate.reason
+
+
+def _planned(candidates: list[Candidate], now: datetime) -> Planned | None:
+    """The next talk with the window that it is planned for, so that a missed window shows."""
+    talks = [c for c in candidates if c.step.kind is Kind.TALK and c.at is not None]
+    if not talks:
+        return None
+    talk = min(talks, key=lambda c: c.at or now)
+    return Planned(
+        enrollment=talk.enrollment.id,
+        step=talk.step.id,
+        cycle=talk.pending.cycle,
+        at=talk.at or now,
+        expires_at=talk.proposal.expires_at,
+    )
+
+
+# ---------------------------------------------------------------- what would come
+
+
+def forecast(thread: Thread, policy: Policy, now: datetime, *, count: int = 5) -> tuple[Forecast, ...]:
+    """The next texts if nothing is answered and nothing moves: the very same decisions, one after another."""
+    found: list[Forecast] = []
+    at = now
+    for _ in range(40 * count):
+        decision = decide(thread, policy, at)
+        if isinstance(decision, Send):
+            found.append(
+                Forecast(
+                    at=at,
+                    sequence=decision.proposal.sequence,
+                    step=decision.step,
+                    window=decision.proposal.window,
+                    reason=decision.reason,
+                )
+            )
+        thread = advance(thread, decision, policy, at)
+        if isinstance(decision, Idle) or len(found) == count:
+            break
+        if isinstance(decision, Wait):
+            at = decision.until
+    return tuple(found)
+
+
+def end_of_moment(thread: Thread, proposal: Proposal, policy: Policy, at: datetime) -> datetime:
+    """The last instant at which a provider may still hand the text over: its expiry or the end of open hours."""
+    return min(proposal.expires_at, windows.end_of_open(thread.profile, policy, at))

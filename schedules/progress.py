@@ -1,0 +1,210 @@
+"""The thread after a decision was carried out, and after an outbox row could not be.
+
+Pure bookkeeping: what was sent is marked, what hangs on it joins the agenda, a question opens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from schedules import agenda, lifecycle, localtime, moments, pacing
+from schedules.policy import Policy
+from schedules.values import (
+    Anchor,
+    Ask,
+    Decision,
+    Drop,
+    Enrollment,
+    Finish,
+    Kind,
+    Mark,
+    OpenQuestion,
+    Pace,
+    Pending,
+    Proposal,
+    Send,
+    StaffTask,
+    Step,
+    Thread,
+    Wait,
+)
+
+STAY = "SL-1"  # stay, pause or finish
+ONCE_MORE = (Kind.TALK, Kind.TIP, Kind.FACT, Kind.ENCOURAGE, Kind.IDEA, Kind.RESOURCE, Kind.CHECKIN, Kind.GATE)
+
+
+def advance(thread: Thread, decision: Decision, policy: Policy, now: datetime) -> Thread:
+    """The thread once `decision`, taken at `now`, has been carried out."""
+    thread = lifecycle.at(thread, policy, now)
+    if isinstance(decision, Send):
+        return _sent(thread, decision, policy, now)
+    if isinstance(decision, Drop):
+        return _dropped(thread, decision, policy, now)
+    if isinstance(decision, StaffTask):
+        return _tasked(thread, decision, policy)
+    if isinstance(decision, Ask):
+        question = _question(decision.proposal, "", thread, policy, now, silence=False)
+        pace = replace(
+            pacing.remember(thread.pace, mark_of(decision.proposal, policy, now)),
+            question=question,
+            stay_asked_at=now,
+        )
+        return replace(thread, pace=pace)
+    if isinstance(decision, Finish):
+        return _ended(thread, decision, now)
+    if isinstance(decision, Wait):
+        return replace(thread, pace=replace(thread.pace, planned=decision.planned))
+    return thread
+
+
+def mark_of(proposal: Proposal, policy: Policy, at: datetime) -> Mark:
+    return Mark(
+        at=at,
+        kind=proposal.kind,
+        topic=proposal.topic,
+        sequence=proposal.sequence,
+        step=proposal.step,
+        cycle=proposal.cycle,
+        counted=pacing.is_counted(proposal.step, proposal.kind, policy),
+        closes_talk=proposal.closes_talk,
+    )
+
+
+def _pending(enrollment: Enrollment, step: str, cycle: int) -> Pending | None:
+    return next((p for p in enrollment.agenda if p.step == step and p.cycle == cycle), None)
+
+
+def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thread:
+    enrollment = thread.enrollment(decision.enrollment)
+    pending = _pending(enrollment, decision.step.id, decision.cycle) if enrollment else None
+    if enrollment is None or pending is None:
+        return thread
+    enrollment = agenda.remove(enrollment, pending)
+    enrollment = agenda.after_sending(enrollment, decision.step.id, now)
+    enrollment = agenda.repeat(enrollment, pending, now)
+    if decision.step.kind is Kind.GATE:
+        # Asked once; another asking needs an answer or a month (silence is not an answer).
+        wait = localtime.plus_wall(now, thread.profile.timezone, days=policy.break_least_days)
+        enrollment = replace(enrollment, instants={**enrollment.instants, "gate_wait_until": wait})
+    pace = replace(pacing.remember(thread.pace, mark_of(decision.proposal, policy, now)), planned=None)
+    if decision.step.answers:
+        question = _question(
+            decision.proposal,
+            enrollment.id,
+            thread,
+            policy,
+            now,
+            silence=decision.step.kind is Kind.CHECKIN,
+            event=_event(decision.step, pending, thread),
+        )
+        # A question that makes room for another was not answered either.
+        pace = replace(_superseded(pace), question=question)
+    return replace(thread.with_enrollment(enrollment), pace=pace)
+
+
+def _superseded(pace: Pace) -> Pace:
+    if pace.question is None:
+        return pace
+    silent = pace.silence_count + 1 if pace.question.counts_as_silence else pace.silence_count
+    return replace(pace, lapsed_question=pace.question, silence_count=silent)
+
+
+def _event(step: Step, pending: Pending, thread: Thread) -> datetime | None:
+    """The event that a reminder's question is about: the question closes when the event begins."""
+    when = step.when[pending.which] if pending.which < len(step.when) else None
+    if step.kind is not Kind.REMINDER or when is None or when.anchor is not Anchor.SESSION:
+        return None
+    date = moments.key_date(thread, "session", pending.nth or when.nth)
+    return date.at if date else None
+
+
+def _question(
+    proposal: Proposal,
+    enrollment_id: str,
+    thread: Thread,
+    policy: Policy,
+    now: datetime,
+    *,
+    silence: bool,
+    event: datetime | None = None,
+) -> OpenQuestion:
+    until = now + timedelta(hours=policy.reply_window_hours)
+    if proposal.step == STAY:
+        until = now + timedelta(days=policy.silence_answer_days)
+    return OpenQuestion(
+        enrollment=enrollment_id,
+        sequence=proposal.sequence,
+        step=proposal.step,
+        cycle=proposal.cycle,
+        asked_at=now,
+        until=until if event is None else min(until, event),
+        counts_as_silence=silence,
+    )
+
+
+def _dropped(thread: Thread, decision: Drop, policy: Policy, now: datetime) -> Thread:
+    enrollment = thread.enrollment(decision.enrollment)
+    pending = _pending(enrollment, decision.step, decision.cycle) if enrollment else None
+    if enrollment is None or pending is None:
+        return thread
+    due = moments.due_of(pending, enrollment, thread, policy)
+    enrollment = agenda.remove(enrollment, pending)
+    if decision.again:
+        again = replace(
+            pending,
+            cycle=agenda.next_cycle(enrollment, pending.step),
+            not_before=now,
+            replans=pending.replans + 1,
+        )
+        enrollment = replace(enrollment, agenda=(*enrollment.agenda, again))
+    else:
+        enrollment = agenda.repeat(enrollment, pending, due.at if due else now)
+    return replace(thread.with_enrollment(enrollment), pace=replace(thread.pace, planned=None))
+
+
+def _tasked(thread: Thread, decision: StaffTask, policy: Policy) -> Thread:
+    enrollment = thread.enrollment(decision.enrollment or "")
+    if enrollment is None or decision.step is None or decision.cycle is None:
+        return thread
+    pending = _pending(enrollment, decision.step, decision.cycle)
+    if pending is None:
+        return thread
+    due = moments.due_of(pending, enrollment, thread, policy)
+    enrollment = agenda.remove(enrollment, pending)
+    return thread.with_enrollment(agenda.repeat(enrollment, pending, due.at if due else enrollment.started_at))
+
+
+def _ended(thread: Thread, decision: Finish, now: datetime) -> Thread:
+    if decision.enrollment is not None:
+        return thread.without_enrollment(decision.enrollment)
+    if not decision.pause:
+        return thread
+    pace = replace(thread.pace, stay_asked_at=None, paused_at=now)
+    return replace(thread, status="paused", paused_until=None, pace=pace)
+
+
+def unsent(
+    thread: Thread, proposal: Proposal, policy: Policy, now: datetime, *, expired: bool, reason: str
+) -> Thread:
+    """The thread after an outbox row could not be handed over: its mark is taken back, its question closed.
+
+    A step that may be tried once more comes back in a new round; what hung on its sending leaves the agenda.
+    """
+    pace = pacing.forget(thread.pace, proposal)
+    question = pace.question
+    if question is not None and (question.step, question.cycle) == (proposal.step, proposal.cycle):
+        pace = replace(pace, question=None)
+    thread = replace(thread, pace=pace)
+    enrollment = thread.enrollment(proposal.enrollment)
+    step = enrollment.sequence.step(proposal.step) if enrollment else None
+    if enrollment is None or step is None:
+        return thread
+    followers = {s.id for s in enrollment.sequence.steps for w in s.when if w.step == step.id}
+    kept = tuple(p for p in enrollment.agenda if p.step not in followers)
+    enrollment = replace(enrollment, agenda=kept)
+    tried = enrollment.facts.get(f"unsent {step.id}", 0)
+    if step.kind in ONCE_MORE and tried < 1 and not any(p.step == step.id for p in kept):
+        enrollment = agenda.add_now(enrollment, step, now, thread.profile.timezone)
+        enrollment = replace(enrollment, facts={**enrollment.facts, f"unsent {step.id}": tried + 1})
+    return thread.with_enrollment(enrollment)

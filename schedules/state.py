@@ -1,0 +1,120 @@
+"""The moving part of a thread as JSON and back: what the service stores, and nobody else reads inside."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any, TypeVar
+
+from schedules.values import (
+    Enrollment,
+    Kind,
+    Mark,
+    OpenQuestion,
+    Pace,
+    Pending,
+    Planned,
+    Proposal,
+    Sequence,
+    Topic,
+)
+
+T = TypeVar("T")
+
+
+def pace_to_json(pace: Pace) -> dict[str, Any]:
+    """Only what differs from a fresh thread."""
+    return _plain(pace)
+
+
+def pace_from_json(data: Mapping[str, Any]) -> Pace:
+    values = dict(data)
+    values["marks"] = tuple(_build(Mark, item) for item in values.get("marks", ()))
+    for key in ("question", "lapsed_question"):
+        values[key] = _build(OpenQuestion, values[key]) if values.get(key) else None
+    values["planned"] = _build(Planned, values["planned"]) if values.get("planned") else None
+    return _build(Pace, values)
+
+
+def enrollment_to_json(enrollment: Enrollment) -> dict[str, Any]:
+    """Agenda, cycles, facts and instants; the rest are columns."""
+    return {
+        "agenda": [_plain(pending) for pending in enrollment.agenda],
+        "cycles": dict(enrollment.cycles),
+        "facts": dict(enrollment.facts),
+        "instants": {key: at.isoformat() for key, at in enrollment.instants.items()},
+    }
+
+
+def enrollment_from_json(
+    data: Mapping[str, Any], *, id: str, sequence: Sequence, started_at: datetime
+) -> Enrollment:
+    return Enrollment(
+        id=id,
+        sequence=sequence,
+        started_at=started_at,
+        agenda=tuple(_build(Pending, item) for item in data.get("agenda", ())),
+        cycles=dict(data.get("cycles", {})),
+        facts=dict(data.get("facts", {})),
+        instants={key: datetime.fromisoformat(at) for key, at in data.get("instants", {}).items()},
+    )
+
+
+def proposal_to_json(proposal: Proposal) -> dict[str, Any]:
+    data = _plain(proposal)
+    if proposal.window:
+        data["window"] = [at.isoformat() for at in proposal.window]
+    return data
+
+
+def proposal_from_json(data: Mapping[str, Any]) -> Proposal:
+    values = dict(data)
+    window = values.pop("window", None)
+    proposal = _build(Proposal, values)
+    if window is None:
+        return proposal
+    start, end = (datetime.fromisoformat(at) for at in window)
+    return dataclasses.replace(proposal, window=(start, end))
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """A dataclass as JSON, without the fields that still have their default."""
+    plain: dict[str, Any] = {}
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
+        if field.default is not dataclasses.MISSING and item == field.default:
+            continue
+        plain[field.name] = _json(item)
+    return plain
+
+
+def _json(item: Any) -> Any:
+    if isinstance(item, datetime):
+        return item.isoformat()
+    if isinstance(item, Enum):
+        return item.value
+    if isinstance(item, tuple):
+        return [_json(part) for part in item]
+    return _plain(item) if dataclasses.is_dataclass(item) else item
+
+
+_ENUMS: dict[str, type[Enum]] = {"kind": Kind, "topic": Topic}
+
+
+def _build(cls: type[T], data: Mapping[str, Any]) -> T:
+    """A dataclass from its JSON: instants by their names (`…_at`, `at`, `until`, `…_until`), enums by theirs."""
+    values: dict[str, Any] = {}
+    for key, item in data.items():
+        if isinstance(item, str) and _is_instant(key):
+            values[key] = datetime.fromisoformat(item)
+        elif key in _ENUMS:
+            values[key] = _ENUMS[key](item)
+        else:
+            values[key] = item
+    return cls(**values)
+
+
+def _is_instant(key: str) -> bool:
+    return key in ("at", "base", "until", "not_before", "silence_since") or key.endswith(("_at", "_until"))
