@@ -467,6 +467,7 @@ def upgrade() -> None:
     sa.Column('provider_id', sa.String(length=200), nullable=False),
     sa.Column('status', sa.String(length=200), nullable=False),
     sa.Column('error_code', sa.String(length=200), nullable=False),
+    sa.Column('action', sa.String(length=200), nullable=True),
     sa.Column('attempt_id', sa.String(length=200), nullable=True),
     sa.Column('outbox_id', sa.Integer(), nullable=True),
     sa.Column('raw', sa.Text(), nullable=False),

@@ -113,6 +113,7 @@ class ProviderEvent(Base):
     provider_id: Mapped[str]
     status: Mapped[str]
     error_code: Mapped[str] = mapped_column(default="")
+    action: Mapped[str | None]  # channels.base.Action, for a failure that came before we knew the text
     attempt_id: Mapped[str | None]
     outbox_id: Mapped[int | None] = mapped_column(ForeignKey("outbox.id"))
     raw: Mapped[str] = mapped_column(Sealed())

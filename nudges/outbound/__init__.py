@@ -1,1 +1,1 @@
-"""From a decision to a delivered text: planner, outbox, sender, receipts, reconciliation."""
+"""Texts on their way out: planned, queued, handed over once, followed until they end."""

@@ -1,0 +1,1 @@
+"""The beat: what runs every few seconds, and what makes it run."""

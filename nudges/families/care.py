@@ -1,0 +1,270 @@
+"""Caring for enrolled parents: pause, resume, stop, revive, dates that move, profile. Each act is in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nudges.families import consent, snapshots
+from nudges.families.consent import ConsentGiven
+from nudges.families.enrolling import LANGUAGES, EnrollError, actor, check_profile
+from nudges.families.withdrawing import withdraw_queued
+from nudges.ledger import record
+from nudges.models.family import KeyDate, Parent
+from nudges.models.program import Program
+from schedules import lifecycle
+
+KINDS = ("session", "break_start", "crisis_report", "court", "next_review", "consult", "visit")
+
+
+def pause(
+    session: Session,
+    parent: Parent,
+    *,
+    until: datetime | None,
+    now: datetime,
+    staff_id: int | None = None,
+    by: str | None = None,
+) -> None:
+    """No nudges until an instant, or until somebody resumes. Queued nudges rest too. Raises EnrollError.
+
+    `by` names another actor than staff, such as `parent:12` for a PAUSE text.
+    """
+    parent = snapshots.locked(session, parent.id)
+    if parent.status not in ("active", "paused"):
+        raise EnrollError("Only a parent who gets texts can be paused.")
+    if until is not None and until <= now:
+        raise EnrollError("The pause should end in the future.")
+    parent.status, parent.paused_until = "paused", until
+    snapshots.look_again(parent, now=now)
+    details = {"until": None if until is None else until.isoformat()}
+    _record(session, parent, "parent.paused", now=now, staff_id=staff_id, by=by, details=details)
+
+
+def resume(
+    session: Session, parent: Parent, *, now: datetime, staff_id: int | None = None, by: str | None = None
+) -> None:
+    """End a pause. What was missed is not caught up on: the rest moves. A parent who is not paused stays as is."""
+    parent = snapshots.locked(session, parent.id)
+    if parent.status != "paused":
+        return
+    program = session.get_one(Program, parent.program_id)
+    thread = lifecycle.resume(snapshots.thread_of(session, parent), now, snapshots.policy_of(program))
+    snapshots.save_or_raise(session, parent, thread, now=now)
+    _record(session, parent, "parent.resumed", now=now, staff_id=staff_id, by=by)
+
+
+def opt_out(
+    session: Session,
+    parent: Parent,
+    *,
+    how: str,
+    now: datetime,
+    staff_id: int | None = None,
+    inbound_id: int | None = None,
+    by: str | None = None,
+) -> int:
+    """Stop everything for this phone at once, in the caller's transaction; returns how many queued texts went.
+
+    `how` says how it was recognised: keyword STOP, the parent's words, a carrier's answer, staff on the phone.
+    Again changes nothing but is recorded, because each withdrawal counts.
+    """
+    parent = snapshots.locked(session, parent.id)
+    parent.status, parent.paused_until = "opted_out", None
+    parent.next_at, parent.next_reason = None, "opted out; only START brings texts back"
+    parent.revision += 1
+    session.flush()
+    medium = "phone" if inbound_id is None and staff_id is not None else "text"
+    given = ConsentGiven(
+        medium=medium,
+        wording_version=consent.WORDING_VERSION,
+        language=parent.language,
+        staff_id=staff_id,
+        inbound_id=inbound_id,
+    )
+    consent.revoke(session, parent, given, how=how, now=now)
+    withdrawn = withdraw_queued(session, parent.id, reason="the parent opted out", now=now)
+    details = {"how": how, "withdrawn": withdrawn}
+    _record(session, parent, "parent.opted_out", now=now, staff_id=staff_id, by=by, details=details)
+    return withdrawn
+
+
+def revive(
+    session: Session,
+    parent: Parent,
+    *,
+    given: ConsentGiven,
+    now: datetime,
+    by: str | None = None,
+) -> bool:
+    """Bring texts back after START, or after a confirming digit. Only these two may call. False: nothing to revive.
+
+    What was missed is not caught up on.
+    """
+    parent = snapshots.locked(session, parent.id)
+    if parent.status not in ("opted_out", "invited"):
+        return False
+    consent.confirm(session, parent, given, now=now)
+    program = session.get_one(Program, parent.program_id)
+    parent.status = "active"
+    thread = lifecycle.resume(snapshots.thread_of(session, parent), now, snapshots.policy_of(program))
+    snapshots.save_or_raise(session, parent, thread, now=now)
+    _record(session, parent, "parent.revived", now=now, staff_id=given.staff_id, by=by)
+    return True
+
+
+def mark_phone_problem(session: Session, parent: Parent, problem: str | None, *, now: datetime) -> None:
+    """Note why this number cannot be texted (invalid, landline, reassigned), or that it can again."""
+    parent = snapshots.locked(session, parent.id)
+    parent.phone_problem = problem
+    snapshots.look_again(parent, now=now)
+    if problem is not None:
+        withdraw_queued(session, parent.id, reason=f"the number cannot be texted: {problem}", now=now)
+    _record(session, parent, "parent.phone_problem", now=now, by="system:receipts", details={"problem": problem})
+
+
+def set_key_date(
+    session: Session,
+    parent: Parent,
+    kind: str,
+    nth: int,
+    at: datetime,
+    *,
+    now: datetime,
+    staff_id: int | None = None,
+    on_date: date | None = None,
+) -> KeyDate:
+    """Enter a date that steps hang on, such as the second session; `on_date` when it has no time of day.
+
+    One that exists is moved: its steps are counted anew from the new moment. Raises EnrollError.
+    """
+    if kind not in KINDS:
+        raise EnrollError(f"The date's kind should be one of: {', '.join(KINDS)}.")
+    parent = snapshots.locked(session, parent.id)
+    row = _key_date(session, parent, kind, nth)
+    if row is None:
+        row = KeyDate(parent_id=parent.id, kind=kind, nth=nth, at=at, first_at=at, on_date=on_date)
+        session.add(row)
+    row.at, row.on_date, row.status = at, on_date, "set"
+    session.flush()
+    _date_changed(session, parent, row, "date.set", now=now, staff_id=staff_id)
+    return row
+
+
+def move_key_date(
+    session: Session,
+    parent: Parent,
+    kind: str,
+    nth: int,
+    at: datetime,
+    *,
+    now: datetime,
+    staff_id: int | None = None,
+) -> KeyDate:
+    """Move a date; the first one stays on record. Raises EnrollError when there is none."""
+    parent = snapshots.locked(session, parent.id)
+    row = _known_key_date(session, parent, kind, nth)
+    row.at, row.on_date, row.status = at, None, "set"
+    session.flush()
+    _date_changed(session, parent, row, "date.moved", now=now, staff_id=staff_id)
+    return row
+
+
+def mark_key_date(
+    session: Session,
+    parent: Parent,
+    kind: str,
+    nth: int,
+    status: str,
+    *,
+    now: datetime,
+    staff_id: int | None = None,
+) -> KeyDate:
+    """Say how a date went: done, missed or cancelled. Raises EnrollError."""
+    if status not in ("done", "missed", "cancelled"):
+        raise EnrollError("A date can be marked as done, missed or cancelled.")
+    parent = snapshots.locked(session, parent.id)
+    row = _known_key_date(session, parent, kind, nth)
+    row.status = status
+    session.flush()
+    _date_changed(session, parent, row, f"date.{status}", now=now, staff_id=staff_id)
+    return row
+
+
+def cancel_key_date(
+    session: Session, parent: Parent, kind: str, nth: int, *, now: datetime, staff_id: int | None = None
+) -> KeyDate:
+    """Call a date off: nothing hangs on it any more. Raises EnrollError."""
+    return mark_key_date(session, parent, kind, nth, "cancelled", now=now, staff_id=staff_id)
+
+
+def change_profile(
+    session: Session, parent: Parent, changes: Mapping[str, Any], *, now: datetime, staff_id: int | None = None
+) -> None:
+    """Set keys of the profile (None removes one). Raises ProfileError and changes nothing then."""
+    parent = snapshots.locked(session, parent.id)
+    merged = {key: value for key, value in {**parent.profile, **changes}.items() if value is not None}
+    check_profile(merged)
+    parent.profile = merged
+    snapshots.look_again(parent, now=now)
+    details = {"keys": sorted(changes)}  # not the values: a profile says much about a family
+    _record(session, parent, "profile.changed", now=now, staff_id=staff_id, details=details)
+
+
+def set_language(
+    session: Session, parent: Parent, language: str, *, now: datetime, staff_id: int | None = None
+) -> None:
+    """Text in another language from now on. Raises EnrollError."""
+    if language not in LANGUAGES:
+        raise EnrollError(f"The language should be one of: {', '.join(LANGUAGES)}.")
+    parent = snapshots.locked(session, parent.id)
+    parent.language = language
+    snapshots.look_again(parent, now=now)
+    details = {"language": language}
+    _record(session, parent, "language.changed", now=now, staff_id=staff_id, details=details)
+
+
+def _key_date(session: Session, parent: Parent, kind: str, nth: int) -> KeyDate | None:
+    return session.scalar(
+        select(KeyDate).where(KeyDate.parent_id == parent.id, KeyDate.kind == kind, KeyDate.nth == nth)
+    )
+
+
+def _known_key_date(session: Session, parent: Parent, kind: str, nth: int) -> KeyDate:
+    row = _key_date(session, parent, kind, nth)
+    if row is None:
+        raise EnrollError(f"There is no {kind} {nth} to change. Enter it first.")
+    return row
+
+
+def _date_changed(
+    session: Session, parent: Parent, row: KeyDate, action: str, *, now: datetime, staff_id: int | None
+) -> None:
+    snapshots.look_again(parent, now=now)
+    details = {"kind": row.kind, "nth": row.nth, "at": row.at.isoformat()}
+    _record(session, parent, action, now=now, staff_id=staff_id, details=details)
+
+
+def _record(
+    session: Session,
+    parent: Parent,
+    action: str,
+    *,
+    now: datetime,
+    staff_id: int | None = None,
+    by: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    record.append(
+        session,
+        at=now,
+        actor=by or actor(staff_id),
+        action=action,
+        family_id=parent.family_id,
+        parent_id=parent.id,
+        details=details,
+    )

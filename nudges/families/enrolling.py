@@ -1,0 +1,225 @@
+"""Enrolling: families, their parents, and the sequences that parents are in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from nudges.db import blind_index
+from nudges.families import consent, programs, snapshots
+from nudges.families.consent import ConsentGiven
+from nudges.families.phones import to_e164
+from nudges.families.withdrawing import withdraw_queued
+from nudges.ledger import record
+from nudges.models.family import Family, FamilyStaff, Parent
+from nudges.models.program import Program
+from nudges.models.sequences import Enrollment
+from schedules import lifecycle, profile
+
+WELCOME = (
+    "ONBOARD"  # every parent whom staff enrolls starts here: its first text is the welcome that carriers require
+)
+LANGUAGES = ("en", "es")
+
+
+class EnrollError(ValueError):
+    """A family or parent cannot be enrolled so; the message says what to mend."""
+
+
+def actor(staff_id: int | None) -> str:
+    """Who did it, as the ledger writes it."""
+    return "system" if staff_id is None else f"staff:{staff_id}"
+
+
+def create_family(
+    session: Session, *, program: Program, staff_id: int, code: str | None = None, now: datetime
+) -> Family:
+    """A family that `staff_id` looks after. Without `code` the next free F-number. Raises EnrollError."""
+    code = (code or "").strip() or _next_code(session, program.id)
+    taken = select(Family.id).where(Family.program_id == program.id, Family.code == code)
+    if session.scalar(taken) is not None:
+        raise EnrollError(f"There is a family {code} already. Choose another code.")
+    family = Family(program_id=program.id, code=code, created_at=now)
+    session.add(family)
+    session.flush()
+    session.add(FamilyStaff(family_id=family.id, staff_id=staff_id))
+    record.append(session, at=now, actor=actor(staff_id), action="family.created", family_id=family.id)
+    return family
+
+
+def add_parent(
+    session: Session,
+    *,
+    family: Family,
+    name: str,
+    phone: str,
+    language: str,
+    profile: Mapping[str, Any],
+    consent: ConsentGiven,
+    now: datetime,
+) -> Parent:
+    """Enroll a parent who has agreed.
+
+    1. checks everything: EnrollError, PhoneError, ProfileError name what is wrong
+    2. stores the parent and the consent
+    3. starts ONBOARD, whose first text is the welcome; a parent who joined by text is only `invited` until the
+       confirming digit, and is welcomed by the answer to it
+    """
+    number, shown = _checked(session, family, name=name, phone=phone, language=language, profile=profile)
+    by_text = consent.medium == "text"
+    parent = Parent(
+        program_id=family.program_id,
+        family_id=family.id,
+        name=shown,
+        phone=number,
+        phone_index=blind_index(number),
+        language=language,
+        profile=dict(profile),
+        status="invited" if by_text else "active",
+        next_at=now,
+        created_at=now,
+    )
+    session.add(parent)
+    session.flush()
+    _record_consent(session, parent, consent, now=now)
+    record.append(
+        session,
+        at=now,
+        actor=actor(consent.staff_id),
+        action="parent.enrolled",
+        family_id=family.id,
+        parent_id=parent.id,
+        details={"medium": consent.medium, "wording": consent.wording_version, "language": language},
+    )
+    if not by_text and programs.live_version(session, parent.program_id, WELCOME) is not None:
+        start_sequence(session, parent, WELCOME, now=now, staff_id=consent.staff_id)
+    return parent
+
+
+def start_sequence(
+    session: Session,
+    parent: Parent,
+    key: str,
+    *,
+    now: datetime,
+    at_step: str | None = None,
+    staff_id: int | None = None,
+) -> Enrollment:
+    """Put a parent into the live version of a sequence. Raises EnrollError; being in it already changes nothing."""
+    parent = snapshots.locked(session, parent.id)
+    running = _running(session, parent, key)
+    if running is not None:
+        return running
+    version = programs.live_version(session, parent.program_id, key)
+    if version is None:
+        raise EnrollError(f"This program has no published sequence {key}.")
+    row = Enrollment(parent_id=parent.id, sequence_key=key, version_id=version.id, started_at=now)
+    thread = snapshots.thread_of(session, parent)
+    session.add(row)
+    session.flush()
+    program = session.get_one(Program, parent.program_id)
+    thread = lifecycle.enroll(
+        thread,
+        snapshots.sequence_of(session, version.id),
+        enrollment_id=str(row.id),
+        now=now,
+        policy=snapshots.policy_of(program),
+        at_step=at_step,
+    )
+    snapshots.save_or_raise(session, parent, thread, now=now)
+    record.append(
+        session,
+        at=now,
+        actor=actor(staff_id),
+        action="sequence.started",
+        family_id=parent.family_id,
+        parent_id=parent.id,
+        subject=f"sequence:{key}",
+        details={"version": version.number, "at_step": at_step},
+    )
+    return row
+
+
+def stop_sequence(
+    session: Session, parent: Parent, key: str, *, now: datetime, reason: str, staff_id: int | None = None
+) -> bool:
+    """Take a parent out of a sequence, and back what it had queued. False when they are not in it."""
+    parent = snapshots.locked(session, parent.id)
+    running = _running(session, parent, key)
+    if running is None:
+        return False
+    thread = lifecycle.leave(snapshots.thread_of(session, parent), key)
+    end_enrollment(session, running.id, status="stopped", reason=reason, now=now)
+    withdraw_queued(session, parent.id, reason="the sequence was stopped", now=now, enrollment_id=running.id)
+    snapshots.save_or_raise(session, parent, thread, now=now)
+    record.append(
+        session,
+        at=now,
+        actor=actor(staff_id),
+        action="sequence.stopped",
+        family_id=parent.family_id,
+        parent_id=parent.id,
+        subject=f"sequence:{key}",
+        details={"reason": reason},
+    )
+    return True
+
+
+def end_enrollment(session: Session, enrollment_id: int, *, status: str, reason: str, now: datetime) -> None:
+    """Close an enrollment's row as `done` or `stopped`."""
+    session.execute(
+        update(Enrollment)
+        .where(Enrollment.id == enrollment_id, Enrollment.status == "active")
+        .values(status=status, ended_at=now, end_reason=reason[:200])
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def parent_by_phone(session: Session, program_id: int, phone: str) -> Parent | None:
+    """Who has this number (E.164) in a program."""
+    return session.scalar(
+        select(Parent).where(Parent.program_id == program_id, Parent.phone_index == blind_index(phone))
+    )
+
+
+def _running(session: Session, parent: Parent, key: str) -> Enrollment | None:
+    return session.scalar(
+        select(Enrollment).where(
+            Enrollment.parent_id == parent.id, Enrollment.sequence_key == key, Enrollment.status == "active"
+        )
+    )
+
+
+def _next_code(session: Session, program_id: int) -> str:
+    codes = session.scalars(select(Family.code).where(Family.program_id == program_id, Family.code.like("F-%")))
+    numbers = [int(code[2:]) for code in codes if code[2:].isdigit()]
+    return f"F-{max(numbers, default=1000) + 1}"
+
+
+def _checked(
+    session: Session, family: Family, *, name: str, phone: str, language: str, profile: Mapping[str, Any]
+) -> tuple[str, str]:
+    """The number in E.164 and the tidied name, once all is well."""
+    if not name.strip():
+        raise EnrollError("The parent's name is missing.")
+    if language not in LANGUAGES:
+        raise EnrollError(f"The language should be one of: {', '.join(LANGUAGES)}.")
+    program = session.get_one(Program, family.program_id)
+    number = to_e164(phone, country=program.country)
+    if parent_by_phone(session, family.program_id, number) is not None:
+        raise EnrollError("This phone number is enrolled already. One phone can belong to one parent only.")
+    check_profile(profile)
+    return number, name.strip()
+
+
+def check_profile(data: Mapping[str, Any]) -> None:
+    """Raises ProfileError with every fault."""
+    profile.parse(data, where="profile")
+
+
+def _record_consent(session: Session, parent: Parent, given: ConsentGiven, *, now: datetime) -> None:
+    consent.grant(session, parent, given, now=now)

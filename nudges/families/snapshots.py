@@ -1,0 +1,214 @@
+"""Rows into the core's values and back: the only place that knows both shapes."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Session, attributes
+
+from nudges.models import family, safety, sequences
+from nudges.models.program import Program
+from schedules import catalog, plan, policy, profile, state, values
+
+
+class StaleParent(Exception):
+    """Somebody else changed this parent meanwhile: roll back, nothing of this transaction may stay."""
+
+
+def locked(session: Session, parent_id: int) -> family.Parent:
+    """The parent, fresh, and nobody else's until this transaction ends. Take it before changing a thread.
+
+    On SQLite every transaction already holds the only write lock. Raises NoResultFound.
+    """
+    return session.scalars(
+        select(family.Parent)
+        .where(family.Parent.id == parent_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def thread_of(session: Session, parent: family.Parent) -> values.Thread:
+    """One parent as the core sees them."""
+    return threads_of(session, [parent])[parent.id]
+
+
+def threads_of(session: Session, parents: Sequence[family.Parent]) -> dict[int, values.Thread]:
+    """Threads by parent id; three queries for all of them (enrollments, key dates, holds)."""
+    ids = [parent.id for parent in parents]
+    enrollments = _enrollments(session, ids)
+    key_dates = _key_dates(session, ids)
+    holds = _holds(session, parents)
+    return {
+        parent.id: values.Thread(
+            profile=profile_of(parent),
+            status=parent.status,
+            paused_until=parent.paused_until,
+            pace=state.pace_from_json(parent.state) if parent.state else values.Pace(),
+            enrollments=tuple(enrollments[parent.id]),
+            key_dates=tuple(key_dates[parent.id]),
+            holds=tuple(holds[parent.id]),
+        )
+        for parent in parents
+    }
+
+
+def save(
+    session: Session, parent: family.Parent, thread: values.Thread, *, now: datetime, why: str | None = None
+) -> bool:
+    """Store a thread, and when to look at it next. False when somebody else wrote the parent meanwhile.
+
+    Only what the core moves is written: pace, status, pause, and the enrollments' agendas. `why` says in words what
+    is being waited for. After False the caller rolls back (see StaleParent).
+    """
+    program = session.get_one(Program, parent.program_id)
+    columns: dict[str, Any] = {
+        "state": state.pace_to_json(thread.pace),
+        "status": thread.status,
+        "paused_until": thread.paused_until,
+        "next_at": plan.next_look(thread, policy_of(program), now),
+        "next_reason": None if why is None else why[:200],
+        "revision": parent.revision + 1,
+    }
+    changed = session.execute(
+        update(family.Parent)
+        .where(family.Parent.id == parent.id, family.Parent.revision == parent.revision)
+        .values(**columns)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(changed, CursorResult)
+    if changed.rowcount != 1:
+        return False
+    for name, value in columns.items():
+        attributes.set_committed_value(parent, name, value)
+    for enrollment in thread.enrollments:
+        _save_enrollment(session, enrollment)
+    return True
+
+
+def save_or_raise(
+    session: Session, parent: family.Parent, thread: values.Thread, *, now: datetime, why: str | None = None
+) -> None:
+    """`save`, for callers whose whole transaction must fall when somebody else was faster. Raises StaleParent."""
+    if not save(session, parent, thread, now=now, why=why):
+        raise StaleParent(f"parent {parent.id} was changed by somebody else")
+
+
+def look_again(parent: family.Parent, *, now: datetime) -> None:
+    """Have the planner look at this parent at its next beat, and make any plan under way fail."""
+    parent.next_at = now
+    parent.revision += 1
+
+
+def policy_of(program: Program) -> policy.Policy:
+    """The program's pacing rules: the defaults with its overrides."""
+    return _policy(json.dumps(program.policy, sort_keys=True))
+
+
+def profile_of(parent: family.Parent) -> values.Profile:
+    """The family's profile; the parent's own language wins over the one in the profile."""
+    return _profile(json.dumps({**parent.profile, "pref_lang": parent.language}, sort_keys=True))
+
+
+def sequence_of(session: Session, version_id: int) -> values.Sequence:
+    """A published version as the core reads it, parsed once per text and process."""
+    key, number, sha256 = session.execute(
+        select(sequences.SequenceRow.key, sequences.SequenceVersion.number, sequences.SequenceVersion.sha256)
+        .join(sequences.SequenceRow, sequences.SequenceRow.id == sequences.SequenceVersion.sequence_id)
+        .where(sequences.SequenceVersion.id == version_id)
+    ).one()
+    return _parsed(session, version_id, key, number, sha256)
+
+
+@lru_cache(maxsize=64)
+def _policy(overrides: str) -> policy.Policy:
+    return policy.parse(json.loads(overrides), where="the program's settings")
+
+
+@lru_cache(maxsize=4096)
+def _profile(data: str) -> values.Profile:
+    return profile.parse(json.loads(data), where="the family's profile")
+
+
+_SEQUENCES: dict[str, values.Sequence] = {}  # by sha256 of the text; versions never change
+
+
+def _parsed(session: Session, version_id: int, key: str, number: int, sha256: str) -> values.Sequence:
+    if sha256 not in _SEQUENCES:
+        text = session.scalars(
+            select(sequences.SequenceVersion.yaml).where(sequences.SequenceVersion.id == version_id)
+        ).one()
+        _SEQUENCES[sha256] = catalog.parse(text, name=key)
+    return replace(_SEQUENCES[sha256], version=number)
+
+
+def _enrollments(session: Session, ids: Iterable[int]) -> Mapping[int, list[values.Enrollment]]:
+    found: defaultdict[int, list[values.Enrollment]] = defaultdict(list)
+    version = sequences.SequenceVersion
+    rows = session.execute(
+        select(sequences.Enrollment, version.number, version.sha256)
+        .join(version, version.id == sequences.Enrollment.version_id)
+        .where(sequences.Enrollment.parent_id.in_(ids), sequences.Enrollment.status == "active")
+        .order_by(sequences.Enrollment.id)
+        .execution_options(populate_existing=True)
+    )
+    for row, number, sha256 in rows.all():
+        sequence = _parsed(session, row.version_id, row.sequence_key, number, sha256)
+        found[row.parent_id].append(enrollment_value(row, sequence))
+    return found
+
+
+def enrollment_value(row: sequences.Enrollment, sequence: values.Sequence) -> values.Enrollment:
+    """An enrollment's row as the core sees it."""
+    return state.enrollment_from_json(row.state, id=str(row.id), sequence=sequence, started_at=row.started_at)
+
+
+def _save_enrollment(session: Session, enrollment: values.Enrollment) -> None:
+    session.execute(
+        update(sequences.Enrollment)
+        .where(sequences.Enrollment.id == int(enrollment.id), sequences.Enrollment.status == "active")
+        .values(state=state.enrollment_to_json(enrollment))
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _key_dates(session: Session, ids: Iterable[int]) -> Mapping[int, list[values.KeyDate]]:
+    found: defaultdict[int, list[values.KeyDate]] = defaultdict(list)
+    rows = session.scalars(
+        select(family.KeyDate)
+        .where(family.KeyDate.parent_id.in_(ids))
+        .order_by(family.KeyDate.kind, family.KeyDate.nth)
+        .execution_options(populate_existing=True)
+    )
+    for row in rows:
+        found[row.parent_id].append(
+            values.KeyDate(
+                kind=row.kind, nth=row.nth, at=row.at, status=row.status, date_only=row.on_date is not None
+            )
+        )
+    return found
+
+
+def _holds(session: Session, parents: Sequence[family.Parent]) -> Mapping[int, list[values.Hold]]:
+    """Open holds: of the whole family, or of the one parent."""
+    family_ids = {parent.family_id for parent in parents}
+    rows = session.scalars(
+        select(safety.Hold)
+        .where(safety.Hold.family_id.in_(family_ids), safety.Hold.released_at.is_(None))
+        .where(or_(safety.Hold.scope == "family", safety.Hold.parent_id.is_not(None)))
+        .order_by(safety.Hold.id)
+    ).all()
+    found: defaultdict[int, list[values.Hold]] = defaultdict(list)
+    for parent in parents:
+        for row in rows:
+            if row.family_id == parent.family_id and (row.scope == "family" or row.parent_id == parent.id):
+                found[parent.id].append(values.Hold(kind=row.kind, since=row.placed_at, until=row.until))
+    return found

@@ -1,0 +1,1 @@
+"""Append-only: what people and the system did to families, chained by hashes."""

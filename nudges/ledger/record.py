@@ -1,0 +1,98 @@
+"""The ledger: who did what, when. Each entry carries the hash of the one before, so a change shows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from nudges.models.safety import LedgerEntry
+
+GENESIS: Final = "genesis"  # what the first entry follows
+_LOCK: Final = 5_184_003  # any constant: one advisory lock per database, held until the transaction ends
+_BATCH: Final = 1000
+
+
+def append(
+    session: Session,
+    *,
+    at: datetime,
+    actor: str,
+    action: str,
+    family_id: int | None = None,
+    parent_id: int | None = None,
+    subject: str = "",
+    details: Mapping[str, Any] | None = None,
+) -> LedgerEntry:
+    """Add an entry at the end of the chain.
+
+    `actor` is `staff:7`, `parent:12` or `system:planner`; `details` is plain JSON and never holds a name, number
+    or message body. Appends wait for each other until their transactions end, so append last.
+    """
+    _wait_for_turn(session)
+    newest = select(LedgerEntry.hash).order_by(LedgerEntry.id.desc()).limit(1)
+    entry = LedgerEntry(
+        at=at,
+        actor=actor,
+        action=action,
+        family_id=family_id,
+        parent_id=parent_id,
+        subject=subject,
+        details=dict(details or {}),
+        previous_hash=session.scalar(newest) or GENESIS,
+    )
+    entry.hash = _hash_of(entry)
+    session.add(entry)
+    session.flush()
+    return entry
+
+
+def verify(session: Session) -> list[str]:
+    """What is wrong with the chain, in words; empty when every entry is as it was written.
+
+    Entries cut off at the end leave no trace in the chain itself: compare `head` with a copy kept elsewhere.
+    """
+    faults: list[str] = []
+    expected = GENESIS
+    entries = (
+        select(LedgerEntry).order_by(LedgerEntry.id).execution_options(yield_per=_BATCH, populate_existing=True)
+    )
+    for entry in session.scalars(entries):
+        if entry.previous_hash != expected:
+            faults.append(f"entry {entry.id}: an entry before it was removed or added")
+        if entry.hash != _hash_of(entry):
+            faults.append(f"entry {entry.id}: its content was changed after it was written")
+        expected = entry.hash
+    return faults
+
+
+def head(session: Session) -> str:
+    """The newest hash: written down elsewhere, it proves that nothing was cut off later."""
+    return session.scalar(select(LedgerEntry.hash).order_by(LedgerEntry.id.desc()).limit(1)) or GENESIS
+
+
+def _wait_for_turn(session: Session) -> None:
+    # SQLite has one writer at a time anyway. On PostgreSQL two transactions would read the same newest hash,
+    # and the second would be refused by UNIQUE(previous_hash) only after all its other work.
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+def _hash_of(entry: LedgerEntry) -> str:
+    content = (
+        entry.previous_hash,
+        entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        entry.actor,
+        entry.action,
+        entry.family_id,
+        entry.parent_id,
+        entry.subject,
+        entry.details,
+    )
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,165 @@
+"""May this queued text still go, right now, and how long may the provider hold it? Asked just before the call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from nudges.families import snapshots
+from nudges.models.family import Parent
+from nudges.models.messages import Outbox
+from nudges.models.program import Program
+from nudges.outbound.outbox import URGENT
+from nudges.outbound.status import CANCELLED, EXPIRED
+from schedules import gate, pacing, state, windows
+from schedules.policy import Policy
+from schedules.values import Never, NotYet, Proposal, Thread
+
+LEAST_VALIDITY_SECONDS: Final = 60  # less is a text that arrives after its moment, or not at all
+MOST_VALIDITY_SECONDS: Final = 14_400
+RECIPIENT_GAP: Final = timedelta(seconds=30)  # two texts at once read like an alarm, and carriers filter them
+_AT_ONCE: Final = URGENT | {"reply"}
+ASK_AGAIN: Final = timedelta(minutes=5)  # when only a person can open the way
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Now:
+    """It may go; the provider may hold it for so long."""
+
+    validity_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Later:
+    """Not before `until`."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Over:
+    """It must not go any more; `status` is expired or cancelled."""
+
+    status: str
+    reason: str
+
+
+Answer: TypeAlias = Now | Later | Over
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surroundings:
+    """What the answers of one batch depend on: parents, their threads and rules, when each phone got its last text."""
+
+    parents: Mapping[int, Parent]
+    threads: Mapping[int, Thread]
+    policies: Mapping[int, Policy]
+    last_at: Mapping[int, datetime]
+
+
+def look_around(session: Session, rows: Sequence[Outbox], *, now: datetime) -> Surroundings:
+    """Read what `may_go` needs, in a few queries for the whole batch."""
+    ids = {row.parent_id for row in rows if row.parent_id is not None}
+    parents = {
+        parent.id: parent
+        for parent in session.scalars(
+            select(Parent).where(Parent.id.in_(ids)).execution_options(populate_existing=True)
+        )
+    }
+    programs = {parent.program_id for parent in parents.values()}
+    policies = {
+        program.id: snapshots.policy_of(program)
+        for program in session.scalars(select(Program).where(Program.id.in_(programs)))
+    }
+    return Surroundings(
+        parents=parents,
+        threads=snapshots.threads_of(session, list(parents.values())) if parents else {},
+        policies=policies,
+        last_at=_last_texts(session, ids, now=now),
+    )
+
+
+def may_go(row: Outbox, around: Surroundings, *, now: datetime) -> Answer:
+    """The last question before the call. Opt-out and expiry stop every text; the rest only what has a gate."""
+    if now >= row.expires_at:
+        return Over(status=EXPIRED, reason="its moment passed before it could be handed over")
+    parent = around.parents.get(row.parent_id) if row.parent_id is not None else None
+    if parent is None:
+        return _held_by_provider(row, row.expires_at, now)
+    if parent.status == "opted_out":
+        return Over(status=CANCELLED, reason="the parent opted out")
+    if parent.phone_problem is not None:
+        return Over(status=CANCELLED, reason=f"the number cannot be texted: {parent.phone_problem}")
+    if not row.gate:
+        return _ungated(row, around, now)
+    return _gated(row, around.threads[parent.id], around.policies[parent.program_id], around, now)
+
+
+def without(thread: Thread, proposal: Proposal) -> Thread:
+    """The thread as if this text had not been planned: its own mark and question must not stand in its way."""
+    pace = pacing.forget(thread.pace, proposal)
+    question = pace.question
+    if question is not None and (question.sequence, question.step, question.cycle) == (
+        proposal.sequence,
+        proposal.step,
+        proposal.cycle,
+    ):
+        pace = replace(pace, question=None)
+    return replace(thread, pace=pace)
+
+
+def _ungated(row: Outbox, around: Surroundings, now: datetime) -> Answer:
+    if row.category not in _AT_ONCE and (crowded := _crowded(row, around, now)):
+        return crowded
+    return _held_by_provider(row, row.expires_at, now)
+
+
+def _gated(row: Outbox, thread: Thread, policy: Policy, around: Surroundings, now: datetime) -> Answer:
+    proposal = state.proposal_from_json(row.gate)
+    verdict = gate.may_go(proposal, without(thread, proposal), policy, now)
+    if isinstance(verdict, Never):
+        status = EXPIRED if verdict.reason.code == "expired" else CANCELLED
+        return Over(status=status, reason=verdict.reason.words)
+    if isinstance(verdict, NotYet):
+        return _later(row, verdict.until or now + ASK_AGAIN, verdict.reason.words)
+    if crowded := _crowded(row, around, now):
+        return crowded
+    end = windows.end_of_open(thread.profile, policy, now)
+    if (end - now).total_seconds() < LEAST_VALIDITY_SECONDS:
+        return _later(row, end, "too close to the end of the hours in which this family may be texted")
+    return _held_by_provider(row, min(end, row.expires_at), now)
+
+
+def _crowded(row: Outbox, around: Surroundings, now: datetime) -> Later | None:
+    last = around.last_at.get(row.parent_id) if row.parent_id is not None else None
+    if last is None or now - last >= RECIPIENT_GAP:
+        return None
+    return Later(until=last + RECIPIENT_GAP, reason="this phone has just had a text")
+
+
+def _later(row: Outbox, until: datetime, reason: str) -> Answer:
+    if until >= row.expires_at:
+        return Over(status=EXPIRED, reason=f"it could not go before its moment passed. {reason}")
+    return Later(until=until, reason=reason)
+
+
+def _held_by_provider(row: Outbox, end: datetime, now: datetime) -> Answer:
+    seconds = int((end - now).total_seconds())
+    if seconds < LEAST_VALIDITY_SECONDS:
+        return Over(status=EXPIRED, reason="less than a minute was left of its moment")
+    return Now(validity_seconds=min(seconds, MOST_VALIDITY_SECONDS))
+
+
+def _last_texts(session: Session, ids: set[int], *, now: datetime) -> dict[int, datetime]:
+    rows = session.execute(
+        select(Outbox.parent_id, func.max(Outbox.attempted_at))
+        .where(Outbox.parent_id.in_(ids), Outbox.attempted_at > now - RECIPIENT_GAP)
+        .group_by(Outbox.parent_id)
+    )
+    return {parent_id: at for parent_id, at in rows if parent_id is not None and at is not None}

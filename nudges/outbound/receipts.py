@@ -1,0 +1,125 @@
+"""What providers report after the call: kept as it came, then one move along the status table, or none."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Session
+
+from nudges.channels.base import Action, Receipt
+from nudges.models.messages import Outbox, ProviderEvent
+from nudges.outbound import endings, outbox
+from nudges.outbound.status import EXPIRED, FAILED, UNDELIVERED, may_move, of_provider
+
+logger = logging.getLogger(__name__)
+
+
+def apply(session: Session, receipt: Receipt, *, now: datetime) -> bool:
+    """Take one status callback in. True when the text moved.
+
+    Repeats, reversals and callbacks about texts that we do not know are stored and move nothing. The attempt id
+    finds the row even if our process died before it learned the provider's id.
+    """
+    row = _row_of(session, receipt)
+    is_new = _keep(session, receipt, row, now=now)
+    if row is None or not is_new:
+        return False
+    if row.provider_id is None:
+        _set_provider_id(session, row.id, receipt.provider_id)
+    return _move(session, row, receipt.status, receipt.error_code, receipt.action, now=now)
+
+
+def adopt(session: Session, outbox_id: int, provider_id: str, status: str, *, reason: str, now: datetime) -> bool:
+    """The provider has this text under `provider_id`: note it, move to `status`, and take in what had come early."""
+    _set_provider_id(session, outbox_id, provider_id)
+    row = session.get_one(Outbox, outbox_id, populate_existing=True)
+    moved = _move(session, row, status, None, None, now=now, reason=reason)
+    early = session.scalars(
+        select(ProviderEvent)
+        .where(ProviderEvent.provider_id == provider_id, ProviderEvent.outbox_id.is_(None))
+        .order_by(ProviderEvent.id)
+    ).all()
+    for event in early:
+        event.outbox_id = outbox_id
+        row = session.get_one(Outbox, outbox_id, populate_existing=True)
+        action = Action(event.action) if event.action else None
+        moved |= _move(session, row, event.status, event.error_code or None, action, now=now)
+    return moved
+
+
+def _row_of(session: Session, receipt: Receipt) -> Outbox | None:
+    """The text that a callback is about. One whose ids contradict each other belongs to none."""
+    rows = select(Outbox).execution_options(populate_existing=True)
+    if receipt.attempt_id is not None:
+        row = session.scalar(rows.where(Outbox.attempt_id == receipt.attempt_id))
+        if row is not None and row.provider_id not in (None, receipt.provider_id):
+            logger.warning("a callback names two texts", extra={"action": "receipt", "outbox_id": row.id})
+            return None
+        if row is not None:
+            return row
+    return session.scalar(rows.where(Outbox.provider_id == receipt.provider_id))
+
+
+def _keep(session: Session, receipt: Receipt, row: Outbox | None, *, now: datetime) -> bool:
+    """Store what came, once. False for a repeat."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    stored = session.execute(
+        insert(ProviderEvent)
+        .values(
+            provider_id=receipt.provider_id,
+            status=receipt.status,
+            error_code=receipt.error_code or "",
+            action=receipt.action.value if receipt.action is not None else None,
+            attempt_id=receipt.attempt_id,
+            outbox_id=None if row is None else row.id,
+            raw=json.dumps(receipt.raw, sort_keys=True),
+            at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["provider_id", "status", "error_code"])
+    )
+    assert isinstance(stored, CursorResult)
+    return stored.rowcount == 1
+
+
+def _set_provider_id(session: Session, outbox_id: int, provider_id: str) -> None:
+    session.execute(
+        update(Outbox)
+        .where(Outbox.id == outbox_id, Outbox.provider_id.is_(None))
+        .values(provider_id=provider_id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _move(
+    session: Session,
+    row: Outbox,
+    word: str,
+    code: str | None,
+    action: Action | None,
+    *,
+    now: datetime,
+    reason: str = "reported by the carrier",
+) -> bool:
+    """Move to where a provider's word leads, if the table has that move from here."""
+    to_status = of_provider(word)
+    if to_status == FAILED and action is Action.EXPIRED:
+        to_status = EXPIRED
+    if to_status is None or to_status == row.status or not may_move(row.status, to_status):
+        return False
+    if to_status not in (FAILED, UNDELIVERED, EXPIRED):
+        return outbox.move(session, row.id, from_status=row.status, to_status=to_status, reason=reason, now=now)
+    return endings.end(
+        session,
+        row,
+        from_status=row.status,
+        to_status=to_status,
+        reason=f"{reason} ({code or 'no code'})",
+        now=now,
+        action=action,
+        error_code=code,
+    )

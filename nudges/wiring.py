@@ -1,0 +1,84 @@
+"""Composition: settings in, the objects that everything uses out. Plain calls, once per process."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from nudges.channels.base import Channel
+from nudges.channels.phone import PhoneChannel
+from nudges.channels.twilio import TwilioChannel
+from nudges.clock import Clock, ShiftedClock, SystemClock
+from nudges.config import Settings
+from nudges.db import Cipher, make_engine, make_sessions, use_cipher
+from nudges.outbound import simulated
+from schedules.catalog import Library, load_library
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wiring:
+    """What the service is made of."""
+
+    settings: Settings
+    engine: Engine
+    sessions: sessionmaker[Session]
+    clock: Clock
+    channel: Channel
+    library: Library
+
+
+def build(settings: Settings) -> Wiring:
+    """Make the objects; opens no connection yet. Raises CatalogError for a bad sequence file."""
+    use_cipher(Cipher(settings.encryption_keys, settings.index_key))
+    engine = make_engine(settings.database_url)
+    sessions = make_sessions(engine)
+    clock = clock_of(settings, engine)
+    return Wiring(
+        settings=settings,
+        engine=engine,
+        sessions=sessions,
+        clock=clock,
+        channel=channel_of(settings, sessions, clock),
+        library=load_library(settings.sequences_dir),
+    )
+
+
+def clock_of(settings: Settings, engine: Engine) -> Clock:
+    """The machine's clock; with simulated phones one that the demo program can move."""
+    return SystemClock() if settings.channel == "twilio" else ShiftedClock(lambda: demo_offset(engine))
+
+
+def demo_offset(engine: Engine) -> float:
+    """By how many seconds the demo program's clock was moved. A real program's clock never is.
+
+    Read on a bare connection: our SQLite sessions take the write lock as they begin, and a clock must be readable
+    while a transaction is open.
+    """
+    with closing(engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT clock_offset_seconds FROM programs WHERE is_demo LIMIT 1")
+        row = cursor.fetchone()
+        cursor.close()
+    return float(row[0]) if row is not None else 0.0
+
+
+def channel_of(settings: Settings, sessions: sessionmaker[Session], clock: Clock) -> Channel:
+    """Where texts go: Twilio, or phones that exist only in our own table."""
+    if settings.twilio is None:
+        return PhoneChannel(
+            deliver=simulated.deliver_into(sessions, clock), list_since=simulated.list_from(sessions)
+        )
+    twilio = settings.twilio
+    return TwilioChannel(
+        account_sid=twilio.account_sid,
+        auth_token=twilio.auth_tokens[0],
+        status_callback_url=f"{settings.public_url}/twilio/status",
+        production=settings.production,
+        # A service picks the number itself; given both, it wins.
+        messaging_service_sid=twilio.messaging_service_sid,
+        from_number=None if twilio.messaging_service_sid else twilio.from_number,
+        api_base=twilio.api_base,
+    )
