@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -39,8 +40,8 @@ def pause(
         raise EnrollError("Only a parent who gets texts can be paused.")
     if until is not None and until <= now:
         raise EnrollError("The pause should end in the future.")
-    parent.status, parent.paused_until = "paused", until
-    snapshots.look_again(parent, now=now)
+    thread = lifecycle.pause(snapshots.thread_of(session, parent), until, now)
+    snapshots.save_or_raise(session, parent, thread, now=now)
     details = {"until": None if until is None else until.isoformat()}
     _record(session, parent, "parent.paused", now=now, staff_id=staff_id, by=by, details=details)
 
@@ -108,10 +109,11 @@ def revive(
     parent = snapshots.locked(session, parent.id)
     if parent.status not in ("opted_out", "invited"):
         return False
+    since = _silent_since(session, parent)
     consent.confirm(session, parent, given, now=now)
     program = session.get_one(Program, parent.program_id)
-    parent.status = "active"
-    thread = lifecycle.resume(snapshots.thread_of(session, parent), now, snapshots.policy_of(program))
+    thread = replace(snapshots.thread_of(session, parent), status="active")
+    thread = lifecycle.resume(thread, now, snapshots.policy_of(program), since=since)
     snapshots.save_or_raise(session, parent, thread, now=now)
     _record(session, parent, "parent.revived", now=now, staff_id=given.staff_id, by=by)
     return True
@@ -226,6 +228,12 @@ def set_language(
     snapshots.look_again(parent, now=now)
     details = {"language": language}
     _record(session, parent, "language.changed", now=now, staff_id=staff_id, details=details)
+
+
+def _silent_since(session: Session, parent: Parent) -> datetime:
+    """Since when this parent has had no texts: their last withdrawal, or the day they were invited."""
+    revoked = [row.at for row in consent.history(session, parent) if row.event == "revoked"]
+    return max(revoked, default=parent.created_at)
 
 
 def _key_date(session: Session, parent: Parent, kind: str, nth: int) -> KeyDate | None:

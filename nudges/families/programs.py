@@ -28,7 +28,7 @@ def create_program(
     is_demo: bool = False,
     policy: Mapping[str, Any] | None = None,
 ) -> Program:
-    """A program with one lane, `sender` (its number or Messaging Service), and the shipped sequences as version 1."""
+    """A program with one lane, `sender` (a number or Messaging Service), and the shipped sequences as version 1."""
     program = Program(name=name, timezone=timezone, is_demo=is_demo, policy=dict(policy or {}), created_at=now)
     session.add(program)
     session.flush()

@@ -71,7 +71,7 @@ def _tell_phone(session: Session, parent: Parent, action: Action | None, *, now:
                 parent_id=parent.id,
                 priority=2,
                 kind="phone_problem",
-                words=f"Texts cannot reach this parent: the carrier calls the number {problem}. Ask for another one.",
+                words=f"Texts cannot reach this parent: the number is {problem}. Ask for another one.",
                 due_at=now + _TASK_DUE,
                 created_at=now,
             )

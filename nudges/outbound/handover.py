@@ -55,7 +55,7 @@ Answer: TypeAlias = Now | Later | Over
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
-    """What the answers of one batch depend on: parents, their threads and rules, when each phone got its last text."""
+    """What a batch depends on: parents, their threads and rules, when each phone got its last text."""
 
     parents: Mapping[int, Parent]
     threads: Mapping[int, Thread]

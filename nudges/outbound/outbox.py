@@ -60,7 +60,7 @@ class NewText:
 
 
 def enqueue(session: Session, text: NewText, *, program_id: int, now: datetime) -> Outbox:
-    """Queue a text on the program's lane. Raises NoLane, ValueError for an empty text, IntegrityError for a second."""
+    """Queue a text on the program's lane. Raises NoLane, ValueError (empty), IntegrityError (a second one)."""
     parts = segments.count(text.body).parts
     if not parts:
         raise ValueError("an empty text cannot be sent")

@@ -20,7 +20,7 @@ from nudges.models.program import Program
 from nudges.models.safety import Task
 from nudges.models.sequences import Enrollment, StepOutcome
 from nudges.outbound import outbox
-from schedules import lifecycle, plan, render, state
+from schedules import plan, render, state
 from schedules.catalog import Library
 from schedules.policy import Policy
 from schedules.values import (
@@ -98,7 +98,7 @@ def plan_due(sessions: sessionmaker[Session], *, now: datetime, library: Library
 def plan_one(session: Session, parent_id: int, *, now: datetime, library: Library) -> int:
     """Carry out all that the core decides for this parent now. Returns how many texts were queued.
 
-    1. the thread as it stands; a pause that has ended is resumed
+    1. the thread as it stands
     2. decide, store, advance, until the core waits: at most 20 times (Circling)
     3. the thread, and when to look next, stored only if nobody else wrote the parent meanwhile (StaleParent)
     """
@@ -110,9 +110,9 @@ def plan_one(session: Session, parent_id: int, *, now: datetime, library: Librar
         parent.revision += 1
         return 0
     policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
-    thread = _resumed(session, parent, snapshots.thread_of(session, parent), policy, now)
     carrier = _Carrier(session, parent, policy=policy, now=now, library=library)
-    thread, why = carrier.run(thread)
+    thread, why = carrier.run(snapshots.thread_of(session, parent))
+    _record_change(session, parent, thread, now=now)
     snapshots.save_or_raise(session, parent, thread, now=now, why=why)
     return carrier.queued
 
@@ -257,20 +257,19 @@ class _Carrier:
         )
 
 
-def _resumed(session: Session, parent: Parent, thread: Thread, policy: Policy, now: datetime) -> Thread:
-    """A pause whose end has come is over: what was due meanwhile moves, nothing is caught up on."""
-    if thread.status != "paused" or thread.paused_until is None or now < thread.paused_until:
-        return thread
+def _record_change(session: Session, parent: Parent, after: Thread, *, now: datetime) -> None:
+    """A pause that has ended, or one that unbroken silence began, is an act worth finding later."""
+    if after.status == parent.status:
+        return
     record.append(
         session,
         at=now,
         actor="system:planner",
-        action="parent.resumed",
+        action="parent.resumed" if after.status == "active" else "parent.paused",
         family_id=parent.family_id,
         parent_id=parent.id,
-        details={"because": "the pause ended"},
+        details={"because": "the pause is over" if after.status == "active" else "nothing was answered for long"},
     )
-    return lifecycle.resume(thread, now, policy)
 
 
 def _words(reasons: Sequence[Reason]) -> str | None:

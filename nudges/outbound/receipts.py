@@ -35,7 +35,7 @@ def apply(session: Session, receipt: Receipt, *, now: datetime) -> bool:
 
 
 def adopt(session: Session, outbox_id: int, provider_id: str, status: str, *, reason: str, now: datetime) -> bool:
-    """The provider has this text under `provider_id`: note it, move to `status`, and take in what had come early."""
+    """The provider has this text as `provider_id`: note it, move to `status`, take in what had come early."""
     _set_provider_id(session, outbox_id, provider_id)
     row = session.get_one(Outbox, outbox_id, populate_existing=True)
     moved = _move(session, row, status, None, None, now=now, reason=reason)

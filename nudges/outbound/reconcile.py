@@ -1,4 +1,4 @@
-"""Outcomes that nobody knows: looked up twice at the provider, then adopted or given up. Never sent again by itself."""
+"""Outcomes that nobody knows: looked up twice at the provider, then adopted or given up; never sent again."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
 from nudges.channels.base import Accepted, Channel, ChannelError, Outgoing

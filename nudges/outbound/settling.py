@@ -124,7 +124,7 @@ _SETTLERS: Final[Mapping[Action, Callable[[Session, Outbox, ChannelError, dateti
 def _backoff(attempts: int, error: ChannelError) -> timedelta:
     if error.retry_after_seconds is not None:
         return timedelta(seconds=error.retry_after_seconds)
-    return min(BACKOFF * 2 ** min(attempts, 10), MOST_BACKOFF)
+    return min(BACKOFF * (1 << min(attempts, 10)), MOST_BACKOFF)
 
 
 def _queue_again(session: Session, row: Outbox, error: ChannelError, until: datetime, now: datetime) -> None:

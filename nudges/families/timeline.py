@@ -1,0 +1,197 @@
+"""One timeline for each parent: texts both ways, steps that did not go and why, what staff did, what comes next.
+
+For staff only: a parent is never shown, and no text ever quotes, what another parent of the family wrote or got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nudges.families import snapshots, wording
+from nudges.models.family import Family, Parent
+from nudges.models.messages import Inbound, Outbox
+from nudges.models.program import Program
+from nudges.models.safety import LedgerEntry
+from nudges.models.sequences import Enrollment, StepOutcome
+from schedules import plan, render
+from schedules.catalog import Idea
+from schedules.values import Thread
+
+PLANNED: Final = 5  # how many texts to come are shown
+_LIMIT: Final = 500  # of each kind and parent; older ones are in the export
+
+
+class EntryKind(StrEnum):
+    """What an entry is."""
+
+    TEXT = "text"  # from us
+    ANSWER = "answer"  # from the parent
+    REPLY = "reply"  # from us, in the same moment as their text
+    OUTCOME = "outcome"  # a step that became due and did not go, or became a task
+    ACT = "act"  # something that staff or the system did
+    PLANNED = "planned"  # would go next if nothing is answered
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One line of a parent's timeline.
+
+    `status` is the outbox's, an outcome's, or how a text from the parent was handled; `reason` says why in words;
+    `window` is the calm time that a planned talk is ahead of.
+    """
+
+    at: datetime
+    parent_id: int
+    kind: EntryKind
+    body: str | None = None
+    status: str = ""
+    reason: str = ""
+    sequence: str | None = None
+    step: str | None = None
+    category: str | None = None
+    segments: int = 0
+    actor: str | None = None
+    action: str | None = None
+    window: tuple[datetime, datetime] | None = None
+    outbox_id: int | None = None
+    inbound_id: int | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def for_family(session: Session, family: Family, *, now: datetime, ideas: Sequence[Idea] = ()) -> list[Entry]:
+    """Every parent's entries, oldest first; `parent_id` tells them apart."""
+    parents = session.scalars(select(Parent).where(Parent.family_id == family.id).order_by(Parent.id)).all()
+    entries = [entry for parent in parents for entry in for_parent(session, parent, now=now, ideas=ideas)]
+    return sorted(entries, key=lambda entry: (entry.at, entry.parent_id))
+
+
+def for_parent(session: Session, parent: Parent, *, now: datetime, ideas: Sequence[Idea] = ()) -> list[Entry]:
+    """One parent's entries, oldest first, with what comes next at the end."""
+    past = sorted(_past(session, parent), key=lambda entry: entry.at)
+    return [*past, *coming(session, parent, now=now, ideas=ideas)]
+
+
+def coming(session: Session, parent: Parent, *, now: datetime, ideas: Sequence[Idea] = ()) -> list[Entry]:
+    """The next planned texts: when, why then, and the words as they would be sent."""
+    if parent.status != "active" or parent.phone_problem is not None:
+        return []
+    policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
+    thread = snapshots.thread_of(session, parent)
+    values = wording.values_for(session, parent, thread, now=now, ideas=ideas)
+    forecasts = plan.forecast(thread, policy, now, count=PLANNED)
+    return [
+        Entry(
+            at=forecast.at,
+            parent_id=parent.id,
+            kind=EntryKind.PLANNED,
+            body=_words(forecast, thread, values),
+            status="planned",
+            reason=forecast.reason.words,
+            sequence=forecast.sequence,
+            step=forecast.step.id,
+            window=forecast.window,
+        )
+        for forecast in forecasts
+    ]
+
+
+def _words(forecast: plan.Forecast, thread: Thread, values: dict[str, str]) -> str | None:
+    if forecast.step.texts is None:
+        return None
+    try:
+        return render.for_step(forecast.step, thread.profile, values).text
+    except render.MissingValue as missing:
+        return f"({missing})"
+
+
+def _past(session: Session, parent: Parent) -> Iterable[Entry]:
+    yield from _texts(session, parent)
+    yield from _answers(session, parent)
+    yield from _outcomes(session, parent)
+    yield from _acts(session, parent)
+
+
+def _texts(session: Session, parent: Parent) -> Iterable[Entry]:
+    rows = session.execute(
+        select(Outbox, Enrollment.sequence_key)
+        .outerjoin(Enrollment, Enrollment.id == Outbox.enrollment_id)
+        .where(Outbox.parent_id == parent.id)
+        .order_by(Outbox.id.desc())
+        .limit(_LIMIT)
+    )
+    for row, sequence in rows:
+        yield Entry(
+            at=row.attempted_at or row.created_at,
+            parent_id=parent.id,
+            kind=EntryKind.TEXT,
+            body=row.body,
+            status=row.status,
+            reason=row.status_reason or "",
+            sequence=sequence,
+            step=row.step_id,
+            category=row.category,
+            segments=row.segments,
+            outbox_id=row.id,
+        )
+
+
+def _answers(session: Session, parent: Parent) -> Iterable[Entry]:
+    rows = session.scalars(
+        select(Inbound).where(Inbound.parent_id == parent.id).order_by(Inbound.id.desc()).limit(_LIMIT)
+    )
+    for row in rows:
+        yield Entry(
+            at=row.at,
+            parent_id=parent.id,
+            kind=EntryKind.ANSWER,
+            body=row.body,
+            status=row.handled_as,
+            inbound_id=row.id,
+            details=row.screening,
+        )
+        if row.reply:
+            yield Entry(at=row.at, parent_id=parent.id, kind=EntryKind.REPLY, body=row.reply, inbound_id=row.id)
+
+
+def _outcomes(session: Session, parent: Parent) -> Iterable[Entry]:
+    """Why each due step went when it did, or why it did not."""
+    rows = session.execute(
+        select(StepOutcome, Enrollment.sequence_key)
+        .join(Enrollment, Enrollment.id == StepOutcome.enrollment_id)
+        .where(Enrollment.parent_id == parent.id)
+        .order_by(StepOutcome.id.desc())
+        .limit(_LIMIT)
+    )
+    for row, sequence in rows:
+        yield Entry(
+            at=row.at,
+            parent_id=parent.id,
+            kind=EntryKind.OUTCOME,
+            status=row.outcome,
+            reason=row.reason,
+            sequence=sequence,
+            step=row.step_id,
+            details=row.inputs,
+        )
+
+
+def _acts(session: Session, parent: Parent) -> Iterable[Entry]:
+    rows = session.scalars(
+        select(LedgerEntry).where(LedgerEntry.parent_id == parent.id).order_by(LedgerEntry.id.desc()).limit(_LIMIT)
+    )
+    for row in rows:
+        yield Entry(
+            at=row.at,
+            parent_id=parent.id,
+            kind=EntryKind.ACT,
+            actor=row.actor,
+            action=row.action,
+            details={"subject": row.subject, **row.details},
+        )
