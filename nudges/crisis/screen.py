@@ -1,0 +1,160 @@
+"""The door: one inbound text in, one answer out. It never raises, never hangs, and no keyword can silence it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from nudges.crisis import decide, exact, reactions, replies, rulebook, second, window
+from nudges.crisis.normalise import Folded
+from nudges.crisis.values import Level, Screening
+
+BUDGET_SECONDS = 0.25  # then a person looks: an answer that comes late is no answer
+_CHUNK = 1_800  # characters read at once: a whole text message of the longest kind
+_OVERLAP = 200
+_RANK = {Level.ORDINARY: 0, Level.CHECK: 1, Level.CRISIS: 2}
+
+
+def screen(
+    text: str, *, recent: Sequence[str] = (), own_texts: Sequence[str] = (), open_episode: bool = False
+) -> Screening:
+    """Read one text for danger.
+
+    `recent`: the sender's texts of the last three minutes, oldest first. `own_texts`: what we sent to this
+    phone lately, so that
+    a reaction that quotes us is not read as danger. `open_episode`: a crisis of this family is not resolved
+    yet.
+    Any failure answers `check`, and `why` says so.
+    """
+    try:
+        return _Reader(time.perf_counter).screen(text, recent, own_texts, open_episode)
+    except Exception as error:  # the one place where every failure must become a safety check
+        return _failed(f"the screen failed ({type(error).__name__})")
+
+
+def status() -> dict[str, str]:
+    """What is loaded, for the status page: rules, model, and whether sentence vectors work."""
+    book = rulebook.load()
+    return {
+        "rules": book.digest,
+        "model": second.load().version,
+        "vectors": second.load().vectors,
+        "version": version(),
+    }
+
+
+def version() -> str:
+    """Names rules, model and thresholds together; the same version gives the same answers."""
+    return f"rules-{rulebook.load().digest}+model-{second.load().version}"
+
+
+@dataclass(slots=True)
+class _Reader:
+    """One screening with its clock."""
+
+    timer: Callable[[], float]
+    deadline: float = 0.0
+
+    def screen(self, text: str, recent: Sequence[str], own_texts: Sequence[str], open_episode: bool) -> Screening:
+        self.deadline = self.timer() + BUDGET_SECONDS
+        reaction = reactions.read(text, (*own_texts, *replies.every_text()))
+        if reaction is not None:
+            if not reaction.rest:
+                return _of_reaction(reaction.uneasy and open_episode)
+            text = reaction.rest
+        found = self._read(text, open_episode)
+        if found.level is not Level.CRISIS and recent:
+            found = self._with_window(text, recent, found, open_episode)
+        return found
+
+    def _read(self, text: str, open_episode: bool) -> Screening:
+        worst: Screening | None = None
+        for piece in _pieces(text):
+            if self.timer() > self.deadline:
+                return _worse(worst, _failed("the screen ran out of time"))
+            worst = _worse(worst, self._read_piece(piece, open_episode))
+        return worst or _read_nothing(open_episode)
+
+    def _read_piece(self, text: str, open_episode: bool) -> Screening:
+        book = rulebook.load()
+        folded = book.fold(text)
+        if not folded.tokens:
+            return _read_nothing(open_episode)
+        called = exact.bare(folded.words)
+        if called is not None:
+            return _bare(called, folded, open_episode)
+        if folded.unreadable:
+            return _plain(Level.CHECK, "it is in letters that the screen cannot read")
+        hits = book.read(text, folded)
+        scores = second.load().score(text, folded, hits)
+        return decide.decide(hits, scores, folded.words, open_episode=open_episode, version=version())
+
+    def _with_window(self, text: str, recent: Sequence[str], found: Screening, open_episode: bool) -> Screening:
+        """The joined reading counts only when it is worse than what the earlier texts already said."""
+        known = max((_RANK[self._read(way, False).level] for way in window.before(recent)), default=0)
+        for way in window.joins(text, recent):
+            if self.timer() > self.deadline:
+                return _worse(found, _failed("the screen ran out of time"))
+            joined = self._read(way, open_episode)
+            if _RANK[joined.level] > known:
+                found = _worse(
+                    found, replace(joined, why=joined.why + " Read together with the texts just before it.")
+                )
+        return found
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The whole text, long ones in overlapping parts, so that nothing is cut off and time can be watched."""
+    for start in range(0, max(len(text), 1), _CHUNK):
+        yield text[max(0, start - _OVERLAP) : start + _CHUNK]
+
+
+def _worse(a: Screening | None, b: Screening) -> Screening:
+    if a is None or (_RANK[b.level], b.severity) > (_RANK[a.level], a.severity):
+        return b
+    return a
+
+
+def _plain(level: Level, reason: str, severity: int | None = None) -> Screening:
+    fallback = {Level.CRISIS: 4, Level.CHECK: 1, Level.ORDINARY: 0}[level]
+    return Screening(
+        level=level,
+        tier=None,
+        severity=fallback if severity is None else severity,
+        why=f"{level.value.capitalize()}: {reason}.",
+        version=version(),
+    )
+
+
+def _bare(level: Level, folded: Folded, open_episode: bool) -> Screening:
+    if level is Level.CRISIS:
+        return _plain(level, "it is a bare call for emergency help")
+    if level is Level.CHECK:
+        return _plain(level, "it is a bare call for help")
+    if open_episode and {"help", "ayuda"}.intersection(folded.words):
+        return _plain(Level.CHECK, "it asks for help while an episode is open")
+    return _plain(Level.ORDINARY, "it is only a command, an answer or a number")
+
+
+def _read_nothing(open_episode: bool) -> Screening:
+    if open_episode:
+        return _plain(Level.CHECK, "it has no words, and an episode is open")
+    return _plain(Level.ORDINARY, "it has no words")
+
+
+def _of_reaction(uneasy: bool) -> Screening:
+    if uneasy:
+        return _plain(Level.CHECK, "it is an uneasy reaction to our text while an episode is open")
+    return _plain(Level.ORDINARY, "it is a reaction to our own text")
+
+
+def _failed(reason: str) -> Screening:
+    """Must not fail itself: it reads no file."""
+    return Screening(
+        level=Level.CHECK,
+        tier=None,
+        severity=1,
+        why=f"Check: {reason}, so a person must read this text.",
+        version="none",
+    )
