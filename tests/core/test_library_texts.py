@@ -256,6 +256,15 @@ def inflesz(text: str) -> float:
     return 206.835 - 62.3 * sum(map(syllables_es, words)) / len(words) - len(words) / len(sentences)
 
 
+LONG_WORDS = {"comfortable", "reunification", "caseworker"}
+
+
+def hard_words(text: str) -> set[str]:
+    """English words of more than three syllables that no plainer word replaces are allowed by name."""
+    words = {word.lower() for sentence in prose(text) for word in sentence}
+    return {word for word in words - LONG_WORDS if syllables_en(word) > 3}
+
+
 def digits(text: str) -> tuple[str, ...]:
     return tuple(OPTION.findall(text)) or tuple(ASKED.findall(text))
 
@@ -340,6 +349,19 @@ def test_a_text_is_easy_to_read(entry: Entry) -> None:
         score = grade_en(text) if language(form) == "en" else inflesz(text)
         found[form] = (round(score, 1), long) if hard or long else None
     assert not any(found.values()), failures(entry, found)
+
+
+@EVERY
+def test_an_english_text_uses_short_words(entry: Entry) -> None:
+    assert not hard_words(entry.texts["en"]) | hard_words(entry.texts["discreet_en"])
+
+
+@EVERY
+def test_nothing_asks_what_was_said_in_a_visit(entry: Entry) -> None:
+    asked = re.compile(
+        r"\bwhat (?:did|do|was|were)\b[^?]*\b(?:say|said|tell|told|talk(?:ed)? about)\b[^?]*\?", re.IGNORECASE
+    )
+    assert not any(asked.search(entry.texts[form]) for form in ("en", "discreet_en"))
 
 
 @EVERY
@@ -440,6 +462,25 @@ def test_a_talk_is_always_tied_to_a_calm_window() -> None:
     for file, step in steps():
         if step["kind"] == "talk":
             assert "window" in str(step["when"]), f"{file} {step['id']}"
+
+
+def test_all_sixteen_sequences_are_there() -> None:
+    keys = {load(path)["key"] for path in sequence_files()}
+    assert keys == set(
+        "ONBOARD TALK REPAIR DEMYST CHOICE DRIVE MATCH ALT PATIENCE BREAK RECONNECT AFTERCRISIS CARE RESOURCE "
+        "OPENDOOR REMIND".split()
+    )
+
+
+def test_a_legal_answer_says_that_it_is_no_legal_advice_and_who_reviewed_it() -> None:
+    rows = load(LIBRARY / "faq.yaml")["faq"]
+    assert [row["id"] for row in rows] == [f"FAQ-{n:02d}" for n in range(1, 33)]
+    for row in rows:
+        assert row["triggers"]["en"] and row["triggers"]["es"]
+        if row["legal"] == "yes":
+            assert row["reviewed_by"] and row["reviewed_on"]
+            ends = {form: text[-28:] for form, text in row["text"].items()}
+            assert all("not legal advice" in e or "no es consejo legal" in e for e in ends.values()), row["id"]
 
 
 def test_there_are_at_least_six_ideas_in_each_of_five_families() -> None:
