@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from schedules import agenda, localtime, pacing
 from schedules.policy import Policy
-from schedules.values import Enrollment, Sequence, Thread
+from schedules.values import Enrollment, OpenQuestion, Sequence, Step, Thread
 
 # Key dates that a sequence's length is counted from; the others count from enrollment.
 _LENGTH_FROM = {"DRIVE": "session", "BREAK": "break_start"}
@@ -94,3 +94,16 @@ def ends_at(enrollment: Enrollment, thread: Thread) -> datetime | None:
             return None
         start = max(start, *dates)
     return localtime.plus_wall(start, thread.profile.timezone, days=days)
+
+
+def question_at_once(enrollment: Enrollment, step: Step, cycle: int, now: datetime, policy: Policy) -> OpenQuestion:
+    """The question that a step opens when it is said in reply."""
+    return OpenQuestion(
+        enrollment=enrollment.id,
+        sequence=enrollment.sequence.key,
+        step=step.id,
+        cycle=cycle,
+        asked_at=now,
+        until=now + timedelta(hours=policy.reply_window_hours),
+        counts_as_silence=False,
+    )

@@ -228,3 +228,30 @@ def send_moment(thread: Thread, policy: Policy, window: Window, *, not_before: d
             if moment >= not_before:
                 return moment
     return None
+
+
+# ---------------------------------------------------------------- windows to choose from
+
+
+def offered(thread: Thread, policy: Policy, now: datetime) -> tuple[Window, ...]:
+    """Four calm windows of the coming week that can be reached, weekends first (ON-3)."""
+    zone = thread.profile.timezone
+    first = localtime.local_date(now, zone) + _DAY
+    found = [
+        window
+        for n in range(7)
+        for window in calm_windows(thread, policy, first + n * _DAY)
+        if send_moment(thread, policy, window, not_before=now) is not None
+    ]
+    ranked = sorted(found, key=lambda w: (w.day.weekday() < 5, w.day, w.start))
+    return tuple(sorted(ranked[:4], key=lambda w: (w.day, w.start)))
+
+
+def as_profile(chosen: tuple[Window, ...]) -> dict[str, list[str]]:
+    """Windows as the profile's `calm_windows`, such as {"sat": ["10:30-12:00"]}."""
+    days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    week: dict[str, list[str]] = {}
+    for w in chosen:
+        written = f"{w.start // 60:02}:{w.start % 60:02}-{w.end // 60:02}:{w.end % 60:02}"
+        week.setdefault(days[w.day.weekday()], []).append(written)
+    return week

@@ -1,0 +1,176 @@
+"""What a parent's answer does: digits of the open question and service words, as effects on the thread.
+
+Everything is a value: the thread afterwards, the replies, what begins and ends, tasks for people. The caller
+stores them in the transaction of the inbound text. Sources: content.md §2.1 (effects), §2.2 to §2.16 (answers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from schedules import consequences, lifecycle, pacing, service_words, words
+from schedules.draft import Applied, Draft, End, Reply, Start
+from schedules.policy import Policy
+from schedules.values import Answer, Effect, Enrollment, OpenQuestion, Sequence, StaffTask, Step, Thread
+from schedules.words import Digits, Word
+
+__all__ = ["Applied", "End", "Outcome", "Reply", "Start", "apply", "reads"]
+
+reads = words.read
+
+_BADLY = frozenset(("cool",))
+_WELL = frozenset(("go", "move", "child_led"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What an answer did. `understood` is false when a person should read the text."""
+
+    understood: bool
+    thread: Thread
+    effects: tuple[Applied, ...] = ()
+    replies: tuple[Reply, ...] = ()
+    starts: tuple[Start, ...] = ()
+    ends: tuple[End, ...] = ()
+    tasks: tuple[StaffTask, ...] = ()
+    asks_date: str | None = None
+    pause_until: datetime | None = None
+    profile_changes: Mapping[str, Any] = field(default_factory=dict)
+    crisis_tier: str | None = None
+    safety_hold: bool = False
+
+
+def apply(thread: Thread, text: str, policy: Policy, now: datetime, *, library: Mapping[str, Sequence]) -> Outcome:
+    """Read `text` as an answer or a service word and say everything that follows from it."""
+    thread = lifecycle.at(thread, policy, now)
+    read = words.read(text)
+    if read is None:
+        return Outcome(understood=False, thread=replace(thread, pace=pacing.heard(thread.pace)))
+    draft = Draft(thread=replace(thread, pace=pacing.heard(thread.pace)), policy=policy, now=now, library=library)
+    if isinstance(read, Word):
+        service_words.say(draft, read)
+    else:
+        understood = _digits(draft, read, thread.pace.lapsed_question)
+        if not understood:
+            return Outcome(understood=False, thread=draft.thread)
+    return _outcome(draft)
+
+
+def _outcome(draft: Draft) -> Outcome:
+    pace = replace(draft.thread.pace, planned=None)
+    return Outcome(
+        understood=True,
+        thread=replace(draft.thread, pace=pace),
+        effects=tuple(draft.effects),
+        replies=tuple(draft.replies),
+        starts=tuple(draft.starts),
+        ends=tuple(draft.ends),
+        tasks=tuple(draft.tasks),
+        asks_date=draft.asks_date,
+        pause_until=draft.pause_until,
+        profile_changes=draft.profile_changes,
+        crisis_tier=draft.crisis_tier,
+        safety_hold=draft.safety_hold,
+    )
+
+
+def _digits(draft: Draft, read: Digits, lapsed: OpenQuestion | None) -> bool:
+    question = draft.thread.pace.question
+    if question is None:
+        return _late_digit(draft, lapsed)
+    if question.enrollment == "":
+        return _stay(draft, read)
+    enrollment = draft.thread.enrollment(question.enrollment)
+    step = enrollment.sequence.step(question.step) if enrollment else None
+    if enrollment is None or step is None:
+        return False
+    chosen = [step.answers[d] for d in read.digits if d in step.answers]
+    if not chosen or len(chosen) < len(read.digits) or (len(chosen) > 1 and not step.combines):
+        draft.replies.append(Reply(system="not_understood_digit"))
+        return True
+    draft.thread = replace(draft.thread, pace=replace(draft.thread.pace, question=None))
+    for answer in chosen:
+        _answer(draft, enrollment.id, step, answer)
+    if read.rest:
+        draft.task(3, "added words to an answer", enrollment.id)
+    _acknowledge(draft, chosen)
+    return True
+
+
+def _late_digit(draft: Draft, lapsed: OpenQuestion | None) -> bool:
+    """A digit after its question closed: ask which one, and open that question once more. Never guess."""
+    newest = timedelta(days=draft.policy.late_digit_days)
+    if lapsed is None or draft.now - lapsed.until > newest:
+        return False
+    until = draft.now + timedelta(hours=draft.policy.reply_window_hours)
+    pace = replace(draft.thread.pace, question=replace(lapsed, until=until, counts_as_silence=False))
+    draft.thread = replace(draft.thread, pace=replace(pace, lapsed_question=None))
+    draft.replies.append(Reply(system="which_one"))
+    draft.did("ask", "A digit came after its question had closed: asking which one.", until=until)
+    return True
+
+
+def _stay(draft: Draft, read: Digits) -> bool:
+    """The answer to SL-1: 1 stay, 2 pause, 3 finish."""
+    digit = read.digits[0]
+    if digit not in ("1", "2", "3") or len(read.digits) > 1:
+        draft.replies.append(Reply(system="not_understood_digit"))
+        return True
+    draft.thread = replace(draft.thread, pace=replace(draft.thread.pace, question=None, stay_asked_at=None))
+    if digit == "1":
+        draft.did("stay", "The parent wants to go on.")
+        draft.replies.append(Reply(system="thanks"))
+    elif digit == "2":
+        draft.thread = lifecycle.pause(draft.thread, None, draft.now)
+        draft.did("pause", "Paused until the parent or a person resumes.")
+        draft.replies.append(Reply(system="paused_open"))
+    else:
+        for enrollment in draft.thread.enrollments:
+            draft.end(enrollment.id, "the parent chose to finish")
+        draft.replies.append(Reply(system="goodbye"))
+    return True
+
+
+def _answer(draft: Draft, enrollment_id: str, step: Step, answer: Answer) -> None:
+    """One digit: its effects, besides those of giving the same answer twice running, or of a worse one twice."""
+    enrollment = draft.thread.enrollment(enrollment_id)
+    if enrollment is None:
+        return
+    key = f"answer {step.id}"
+    again = enrollment.facts.get(key) == int(answer.digit)
+    facts = {**enrollment.facts, key: int(answer.digit)}
+    instants = {**enrollment.instants, key: draft.now}
+    draft.thread = draft.thread.with_enrollment(replace(enrollment, facts=facts, instants=instants))
+    effects = [*answer.then, *(answer.twice if again else ())]
+    if step.closes_talk:
+        effects += _if_worse(draft, enrollment, answer)
+    for effect in effects:
+        consequences.run(draft, enrollment_id, effect, digit=answer.digit)
+
+
+def _if_worse(draft: Draft, enrollment: Enrollment, answer: Answer) -> tuple[Effect, ...]:
+    """After two bad talks running: the sequence's `if_worse_twice`."""
+    verbs = {effect.verb for effect in answer.then}
+    bad = bool(verbs & _BADLY) or any(e.verb == "wait" and int(e.args[0]) >= 14 for e in answer.then)
+    count = draft.thread.pace.bad_in_row
+    if bad:
+        count += 1
+    elif verbs & _WELL:
+        count = 0
+    draft.thread = replace(draft.thread, pace=replace(draft.thread.pace, bad_in_row=0 if count == 2 else count))
+    return enrollment.sequence.if_worse_twice if bad and count == 2 else ()
+
+
+def _acknowledge(draft: Draft, chosen: list[Answer]) -> None:
+    """One short text back: what a step says at once, else the answer's own words, else thanks."""
+    if draft.replies:
+        return
+    own = next((a.reply for a in chosen if a.reply is not None), None)
+    if own is not None:
+        draft.replies.append(Reply(texts=own))
+        return
+    badly = any(effect.verb == "cool" for answer in chosen for effect in answer.then)
+    draft.replies.append(Reply(system="thanks_badly" if badly else "thanks"))

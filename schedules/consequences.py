@@ -1,0 +1,431 @@
+"""The effects that authors write behind answers, and what service words do: one function each.
+
+A Draft gathers what follows from one inbound text; functions here change it, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from schedules import agenda, lifecycle, localtime, windows
+from schedules.draft import Draft, Reply
+from schedules.values import (
+    Anchor,
+    Effect,
+    Enrollment,
+    Kind,
+    Sequence,
+    Step,
+)
+
+_MOST_PAUSE_WEEKS = 26
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Context:
+    """Where an effect was written: which enrollment, and behind which digit."""
+
+    enrollment: str
+    digit: str
+
+
+_Run = Callable[[Draft, _Context, Effect], None]
+
+
+def run(draft: Draft, enrollment_id: str, effect: Effect, *, digit: str = "") -> None:
+    """Carry out one effect of an answer to a step of `enrollment_id`."""
+    _EFFECTS[effect.verb](draft, _Context(enrollment=enrollment_id, digit=digit), effect)
+
+
+def _next(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.did("next", "Noted; the plan goes on.")
+
+
+def _wait(draft: Draft, context: _Context, effect: Effect) -> None:
+    until = _later(draft.thread.pace.wait_until, draft.in_days(int(effect.args[0])))
+    draft.pace(wait_until=until)
+    draft.did("wait", f"No talk for {effect.args[0]} days.", until=until)
+
+
+def _later(first: datetime | None, second: datetime) -> datetime:
+    return second if first is None else max(first, second)
+
+
+def _cool(draft: Draft, context: _Context, effect: Effect) -> None:
+    until = _later(draft.thread.pace.cool_until, draft.in_hours(draft.policy.cool_hours))
+    draft.pace(cool_until=until, last_conflict_at=draft.now)
+    draft.did("cool", f"Nothing about therapy for {draft.policy.cool_hours} hours.", until=until)
+
+
+def _cool_talks(draft: Draft, context: _Context, effect: Effect) -> None:
+    until = draft.in_hours(int(effect.args[0]))
+    draft.pace(cool_talks_until=until)
+    draft.did("cool", f"No talk for {effect.args[0]} hours.", until=until)
+
+
+def _soften(draft: Draft, context: _Context, effect: Effect) -> None:
+    """The next step is about the relationship only: an idea in place of the next talk (SOFTEN)."""
+    draft.pace(soften=True)
+    draft.did("soften", "The next step is about time together, not about therapy.")
+    if "RECONNECT" in draft.library:
+        draft.start("RECONNECT", draft.library["RECONNECT"].steps[0].id, only=True)
+
+
+def _stretch(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.pace(volume="less")
+    draft.did("stretch", "Texts come half as often.")
+
+
+def _not_yet(draft: Draft, context: _Context, effect: Effect) -> None:
+    """The not-yet ladder: 7 days, 14 days, then OPENDOOR (PR-06). It belongs to the phone, not to a sequence."""
+    ladder, level = draft.policy.notyet_days, draft.thread.pace.notyet_level
+    _count_no_chance(draft)
+    if level >= len(ladder):
+        draft.pace(notyet_level=0)
+        draft.did("not_yet", "Third not yet: the door stays open, without more talks.")
+        _move_to(draft, context, "OPENDOOR", None)
+        return
+    until = _later(draft.thread.pace.wait_until, draft.in_days(ladder[level]))
+    draft.pace(notyet_level=level + 1, wait_until=until)
+    draft.did("wait", f"Not yet: the next talk waits {ladder[level]} days.", until=until)
+    enrollment = draft.thread.enrollment(context.enrollment)
+    target = effect.args[0] if effect.args else None
+    if enrollment is not None and target is not None:
+        _try_again(draft, enrollment, target, until)
+
+
+def _count_no_chance(draft: Draft) -> None:
+    """Two "no chance" in a row: the windows may be wrong, so offer to set others (§5.2 rule 6)."""
+    count = draft.thread.pace.no_chance_in_row + 1
+    draft.pace(no_chance_in_row=count)
+    if count == 2:
+        draft.task(3, "two talks found no chance: check the calm windows with the parent")
+
+
+def _try_again(draft: Draft, enrollment: Enrollment, target: str, not_before: datetime) -> None:
+    step = enrollment.sequence.step(target)
+    if step is None:
+        return
+    enrollment = agenda.add_now(enrollment, step, not_before, draft.thread.profile.timezone)
+    for other in enrollment.sequence.steps:
+        for which, when in enumerate(other.when):
+            if when.anchor is Anchor.TRY and when.step == target:
+                enrollment = agenda.add(enrollment, other.id, not_before, which=which)
+    draft.thread = draft.thread.with_enrollment(enrollment)
+
+
+def _again(draft: Draft, context: _Context, effect: Effect) -> None:
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is not None:
+        _try_again(draft, enrollment, effect.args[0], draft.now)
+        draft.did("again", f"{effect.args[0]} is planned once more.")
+
+
+def _ask_again(draft: Draft, context: _Context, effect: Effect) -> None:
+    """One re-ask and no more, however often the answer repeats."""
+    step_id, amount = effect.args
+    until = draft.in_days(int(amount)) if effect.verb == "ask_again_days" else draft.in_hours(int(amount))
+    enrollment = draft.thread.enrollment(context.enrollment)
+    step = enrollment.sequence.step(step_id) if enrollment else None
+    if enrollment is None or step is None or enrollment.facts.get(f"re-asked {step_id}"):
+        draft.did("next", "Already asked once more; no third time.")
+        return
+    enrollment = agenda.add_now(enrollment, step, until, draft.thread.profile.timezone)
+    enrollment = replace(enrollment, facts={**enrollment.facts, f"re-asked {step_id}": 1})
+    draft.thread = draft.thread.with_enrollment(enrollment)
+    draft.did("ask_again", f"{step_id} is asked once more.", until=until)
+
+
+def _go(draft: Draft, context: _Context, effect: Effect) -> None:
+    """Plan a step that counts from this answer; one of another sequence comes alone, beside this one."""
+    target = effect.args[0]
+    enrollment = draft.thread.enrollment(context.enrollment)
+    step = enrollment.sequence.step(target) if enrollment else None
+    if enrollment is None or step is None:
+        _go_elsewhere(draft, target)
+        return
+    enrollment = agenda.add(enrollment, target, draft.now)
+    draft.thread = draft.thread.with_enrollment(enrollment)
+    draft.did("go", f"{target} is planned.")
+    for consequence in step.then:
+        run(draft, context.enrollment, consequence)
+    for consequence in step.refusals.get(str(draft.thread.pace.refusals), ()):
+        run(draft, context.enrollment, consequence)
+
+
+def _go_elsewhere(draft: Draft, step_id: str) -> None:
+    for sequence in draft.library.values():
+        if sequence.step(step_id) is None:
+            continue
+        running = draft.thread.in_sequence(sequence.key)
+        if running is None:
+            draft.start(sequence.key, step_id, only=True)
+        else:
+            draft.thread = draft.thread.with_enrollment(agenda.add(running, step_id, draft.now))
+            draft.did("go", f"{step_id} is planned.")
+        return
+    draft.task(3, f"{step_id} was asked for, which this program does not offer")
+
+
+def _say(draft: Draft, context: _Context, effect: Effect) -> None:
+    """A step that is sent at once. If it asks something, its question opens."""
+    target = effect.args[0]
+    for sequence in (*(e.sequence for e in draft.thread.enrollments), *draft.library.values()):
+        step = sequence.step(target)
+        if step is not None:
+            draft.say(sequence.key, step)
+            _open_question(draft, context, sequence, step)
+            return
+    draft.task(3, f"{target} was asked for, which this program does not offer")
+
+
+def _open_question(draft: Draft, context: _Context, sequence: Sequence, step: Step) -> None:
+    enrollment = draft.thread.in_sequence(sequence.key)
+    if enrollment is None or not step.answers:
+        return
+    cycle = agenda.next_cycle(enrollment, step.id)
+    cycles = {**enrollment.cycles, step.id: cycle}
+    draft.thread = draft.thread.with_enrollment(replace(enrollment, cycles=cycles))
+    draft.pace(
+        question=lifecycle.question_at_once(enrollment, step, cycle, draft.now, draft.policy),
+    )
+
+
+def _next_window(draft: Draft, context: _Context, effect: Effect) -> None:
+    enrollment = draft.thread.enrollment(context.enrollment)
+    step = enrollment.sequence.step(effect.args[0]) if enrollment else None
+    if enrollment is not None and step is not None:
+        enrollment = agenda.add_now(enrollment, step, draft.now, draft.thread.profile.timezone)
+        draft.thread = draft.thread.with_enrollment(enrollment)
+        draft.did("next_window", f"{step.id} comes ahead of the next calm window that fits.")
+
+
+def _move(draft: Draft, context: _Context, effect: Effect) -> None:
+    _move_to(draft, context, effect.args[0], effect.args[1] if len(effect.args) > 1 else None)
+
+
+def _move_to(draft: Draft, context: _Context, sequence: str, at_step: str | None) -> None:
+    draft.end(context.enrollment, f"moved to {sequence}")
+    draft.start(sequence, at_step)
+
+
+def _start(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.start(effect.args[0], effect.args[1] if len(effect.args) > 1 else None)
+
+
+def _offer(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.did("offer", f"{effect.args[0]} is offered.")
+    draft.task(3, f"offer {effect.args[0]} at the next contact", context.enrollment)
+
+
+def _talk_gap(draft: Draft, context: _Context, effect: Effect) -> None:
+    until = _later(draft.thread.pace.talk_gap_until, draft.in_days(int(effect.args[0])))
+    draft.pace(talk_gap_until=until)
+    draft.did("talk_gap", f"The next talk is at least {effect.args[0]} days away.", until=until)
+    enrollment = draft.thread.enrollment(context.enrollment)
+    talk = next((s for s in enrollment.sequence.steps if s.kind is Kind.TALK), None) if enrollment else None
+    if enrollment is not None and talk is not None:
+        _try_again(draft, enrollment, talk.id, until)
+
+
+def _pulse(draft: Draft, context: _Context, effect: Effect) -> None:
+    """A pulse's answer: two "closer" in a row open the gate; "harder" starts the count anew."""
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is None:
+        return
+    streak = enrollment.facts.get("streak", 0) + 1 if effect.args[0] == "closer" else 0
+    facts = {**enrollment.facts, "streak": streak}
+    instants = {k: v for k, v in enrollment.instants.items() if k != "streak_at" or streak}
+    if streak >= draft.policy.break_streak:
+        instants.setdefault("streak_at", draft.now)
+    if effect.args[0] != "harder":
+        facts.pop("interval_once", None)
+    draft.thread = draft.thread.with_enrollment(replace(enrollment, facts=facts, instants=instants))
+    draft.did("pulse", f"Pulse: {effect.args[0]}; {streak} closer in a row.")
+
+
+def _pulse_every(draft: Draft, context: _Context, effect: Effect) -> None:
+    """The next pulse comes later, once; the interval itself stays."""
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is None:
+        return
+    days = int(effect.args[0])
+    moved = tuple(
+        replace(p, not_before=_midnight(draft, p.base, days)) if _is_pulse(enrollment, p.step, p.which) else p
+        for p in enrollment.agenda
+    )
+    draft.thread = draft.thread.with_enrollment(replace(enrollment, agenda=moved))
+    draft.did("pulse_every", f"The next pulse comes {days} days after the last one.")
+
+
+def _midnight(draft: Draft, base: datetime | None, days: int) -> datetime:
+    zone = draft.thread.profile.timezone
+    day = localtime.local_date(base or draft.now, zone) + timedelta(days=days)
+    return localtime.at_minute(day, 0, zone)
+
+
+def _is_pulse(enrollment: Enrollment, step_id: str, which: int) -> bool:
+    step = enrollment.sequence.step(step_id)
+    return step is not None and step.kind is Kind.CHECKIN and step.when[which].every_days is not None
+
+
+def _widen_pulse(draft: Draft, context: _Context, effect: Effect) -> None:
+    """14, then 21, then 28 days between pulses."""
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is not None:
+        days = min(enrollment.facts.get("interval_days", draft.policy.break_pulse_days) + 7, 28)
+        facts = {**enrollment.facts, "interval_days": days}
+        draft.thread = draft.thread.with_enrollment(replace(enrollment, facts=facts))
+        draft.did("widen_pulse", f"Pulses now come every {days} days.")
+
+
+def _gate_wait(draft: Draft, context: _Context, effect: Effect) -> None:
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is None:
+        return
+    until = draft.in_days(int(effect.args[0]))
+    instants = {**enrollment.instants, "gate_wait_until": until}
+    draft.thread = draft.thread.with_enrollment(replace(enrollment, instants=instants))
+    wait = _later(draft.thread.pace.wait_until, until)
+    draft.pace(wait_until=wait)
+    draft.did("wait", f"No gate and no talk for {effect.args[0]} days.", until=wait)
+
+
+def _staff(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.task(int(effect.args[0]), effect.args[1], context.enrollment)
+    draft.did("staff", f"A person is asked (p{effect.args[0]}): {effect.args[1]}.")
+
+
+def _safety_hold(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.safety_hold = True
+    draft.did("safety_hold", "Everything is held until a person clears it.")
+
+
+def _crisis(draft: Draft, context: _Context, effect: Effect) -> None:
+    """An answer that says somebody may get hurt is a tier 1 report (reading 10)."""
+    draft.crisis_tier = "harm_others"
+    draft.did("crisis", "Read as a report of danger.")
+
+
+def _faq(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.replies.append(Reply(system=effect.args[0], kind=Kind.FAQ))
+
+
+def _exit(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.end(context.enrollment, effect.args[0] if effect.args else "the parent has had enough")
+
+
+def _discreet(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.profile_changes["discreet"] = "true"
+    draft.did("discreet_on", "Texts are discreet from now on.")
+
+
+def _stage(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.profile_changes["stage"] = effect.args[0]
+    draft.did("stage", f"Stage: {effect.args[0]}.")
+
+
+def _windows(draft: Draft, context: _Context, effect: Effect) -> None:
+    """The parent chose one of the offered calm windows, or none of them (the weekend default)."""
+    offered = windows.offered(draft.thread, draft.policy, draft.now)
+    index = int(context.digit or 0) - 1
+    if 0 <= index < len(offered):
+        draft.profile_changes["calm_windows"] = windows.as_profile(offered[index : index + 1])
+        draft.did("windows", "The parent chose a calm window.")
+    else:
+        draft.profile_changes["calm_windows"] = {"sat": ["10:30-12:00"], "sun": ["10:30-12:00"]}
+        draft.did("windows", "No window fits: weekend mornings for now.")
+
+
+def _reason(draft: Draft, context: _Context, effect: Effect) -> None:
+    reasons = [*draft.profile_changes.get("reasons", []), context.digit]
+    draft.profile_changes["reasons"] = reasons
+    draft.did("reason", "The worry is noted and chooses the next words.")
+
+
+def _ask_date(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.asks_date = effect.args[0]
+    draft.task(2, f"set the date: {effect.args[0]}", context.enrollment)
+    draft.replies.append(Reply(system="date_ask"))
+    draft.did("ask_date", f"Asked for the date: {effect.args[0]}.")
+
+
+def _refusal(draft: Draft, context: _Context, effect: Effect) -> None:
+    draft.pace(refusals=draft.thread.pace.refusals + 1)
+    draft.did("refusal", f"Refusals so far: {draft.thread.pace.refusals}.")
+
+
+def _child_led(draft: Draft, context: _Context, effect: Effect) -> None:
+    """The child raised it: the waiting ladder is over (PR-18)."""
+    draft.pace(notyet_level=0, wait_until=None, no_chance_in_row=0)
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is not None:
+        facts = {**enrollment.facts, "child_led": 1}
+        draft.thread = draft.thread.with_enrollment(replace(enrollment, facts=facts))
+    draft.did("child_led", "The child raised it: no more waiting.")
+
+
+def _streak_0(draft: Draft, context: _Context, effect: Effect) -> None:
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is not None:
+        instants = {k: v for k, v in enrollment.instants.items() if k != "streak_at"}
+        facts = {**enrollment.facts, "streak": 0}
+        draft.thread = draft.thread.with_enrollment(replace(enrollment, facts=facts, instants=instants))
+
+
+def _score(draft: Draft, context: _Context, effect: Effect) -> None:
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is not None:
+        score = enrollment.facts.get("score", 0) + int(effect.args[0])
+        draft.thread = draft.thread.with_enrollment(replace(enrollment, facts={**enrollment.facts, "score": score}))
+        draft.did("score", f"Score so far: {score}.")
+
+
+def _lower_pace(draft: Draft, context: _Context, effect: Effect) -> None:
+    until = draft.in_days(int(effect.args[0]))
+    draft.pace(lower_until=until)
+    draft.did("lower_pace", f"One text a week fewer for {effect.args[0]} days.", until=until)
+
+
+_EFFECTS: Mapping[str, _Run] = {
+    "next": _next,
+    "wait": _wait,
+    "cool": _cool,
+    "cool_talks": _cool_talks,
+    "soften": _soften,
+    "stretch": _stretch,
+    "not_yet": _not_yet,
+    "again": _again,
+    "ask_again": _ask_again,
+    "ask_again_days": _ask_again,
+    "go": _go,
+    "ask": _say,
+    "reply": _say,
+    "next_window": _next_window,
+    "move": _move,
+    "start": _start,
+    "offer": _offer,
+    "talk_gap": _talk_gap,
+    "pulse": _pulse,
+    "pulse_every": _pulse_every,
+    "widen_pulse": _widen_pulse,
+    "gate_wait": _gate_wait,
+    "staff": _staff,
+    "hold": _safety_hold,
+    "safety_hold": _safety_hold,
+    "crisis": _crisis,
+    "faq": _faq,
+    "exit": _exit,
+    "discreet_on": _discreet,
+    "stage": _stage,
+    "windows": _windows,
+    "reason": _reason,
+    "ask_date": _ask_date,
+    "refusal": _refusal,
+    "child_led": _child_led,
+    "streak_0": _streak_0,
+    "score": _score,
+    "lower_pace": _lower_pace,
+}
