@@ -415,8 +415,8 @@ def test_only_known_placeholders_are_used(entry: Entry) -> None:
 
 
 COURT_LINE = {
-    "en": re.compile(r"\b(?:lawyer|court|handles your papers)\b"),
-    "es": re.compile(r"\b(?:abogado|corte|lleva sus papeles)\b"),
+    "en": re.compile(r"\b(?:lawyer|court|handles (?:your papers|them))\b"),
+    "es": re.compile(r"\b(?:abogado|corte|quien los lleva|lleva sus papeles)\b"),
 }
 
 
