@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import uuid
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -13,14 +16,16 @@ from nudges.channels.phone import PhoneChannel
 from nudges.channels.twilio import TwilioChannel
 from nudges.clock import Clock, ShiftedClock, SystemClock
 from nudges.config import Settings
+from nudges.crisis.screen import screen
 from nudges.db import Cipher, make_engine, make_sessions, use_cipher
+from nudges.inbound.texts import Screen
 from nudges.outbound import simulated
 from schedules.catalog import Library, load_library
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wiring:
-    """What the service is made of."""
+    """What the service is made of. `owner` names this process where it takes leases."""
 
     settings: Settings
     engine: Engine
@@ -28,6 +33,8 @@ class Wiring:
     clock: Clock
     channel: Channel
     library: Library
+    screen: Screen
+    owner: str
 
 
 def build(settings: Settings) -> Wiring:
@@ -43,6 +50,8 @@ def build(settings: Settings) -> Wiring:
         clock=clock,
         channel=channel_of(settings, sessions, clock),
         library=load_library(settings.sequences_dir),
+        screen=screen,
+        owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
     )
 
 

@@ -14,7 +14,13 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from nudges import config
+from nudges.channels.fake import FakeChannel
+from nudges.crisis.screen import screen
 from nudges.db import Base, Cipher, make_engine, make_sessions, use_cipher
+from nudges.wiring import Wiring
+from tests.support import factories
+from tests.support.factories import People, SetClock
 
 ROOT = Path(__file__).resolve().parents[1]
 NOW = datetime(2025, 3, 3, 15, 0, tzinfo=UTC)  # a Monday, 09:00 in Chicago
@@ -96,3 +102,35 @@ def session(sessions: sessionmaker[Session]) -> Iterator[Session]:
     with sessions() as session:
         yield session
         session.rollback()
+
+
+@pytest.fixture
+def clock(now: datetime) -> SetClock:
+    return SetClock(now)
+
+
+@pytest.fixture
+def channel(clock: SetClock) -> FakeChannel:
+    return FakeChannel(clock)
+
+
+@pytest.fixture
+def people(sessions: sessionmaker[Session], now: datetime) -> People:
+    """A program, committed: Ana and Ben look after its family, Cal does not, Dee is the admin."""
+    with sessions.begin() as session:
+        return factories.people(session, now=now)
+
+
+@pytest.fixture
+def wiring(engine: Engine, sessions: sessionmaker[Session], clock: SetClock, channel: FakeChannel) -> Wiring:
+    """The service on a test database, with a clock that tests move and a channel that remembers."""
+    return Wiring(
+        settings=config.load({"NUDGES_DATABASE_URL": engine.url.render_as_string(hide_password=False)}),
+        engine=engine,
+        sessions=sessions,
+        clock=clock,
+        channel=channel,
+        library=factories.LIBRARY,
+        screen=screen,
+        owner="tests",
+    )

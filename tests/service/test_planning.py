@@ -1,0 +1,159 @@
+"""From a due moment to a queued text: one row for each step, whoever plans, and a reason for whatever did not go."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from nudges.families import enrolling, snapshots
+from nudges.models.family import Parent
+from nudges.models.messages import Outbox
+from nudges.models.program import Program
+from nudges.models.safety import LedgerEntry, Task
+from nudges.models.sequences import Enrollment, SequenceVersion, StepOutcome
+from nudges.outbound import planner
+from schedules import state
+from tests.support.factories import LIBRARY, a_parent
+
+
+def plan_all(sessions, now):
+    return planner.plan_due(sessions, now=now, library=LIBRARY)
+
+
+@pytest.fixture
+def parent(sessions, people, now):
+    with sessions.begin() as session:
+        return a_parent(session, people.family, now=now)
+
+
+def test_a_new_parent_gets_the_welcome_at_the_first_beat(sessions, parent, now):
+    assert plan_all(sessions, now).queued == 1
+    with sessions() as session:
+        row = session.scalars(select(Outbox)).one()
+        assert (row.step_id, row.category, row.status) == ("ON-1", "nudge", "queued")
+        assert row.body.startswith("Riverbend: you are signed up")
+        assert row.segments <= 2
+        outcome = session.scalars(select(StepOutcome)).one()
+        assert (outcome.outcome, outcome.step_id) == ("sent", "ON-1")
+        assert outcome.reason
+
+
+def test_a_row_pins_the_version_that_its_enrollment_pinned(sessions, parent, now):
+    plan_all(sessions, now)
+    with sessions() as session:
+        row, enrollment = session.scalars(select(Outbox)).one(), session.scalars(select(Enrollment)).one()
+        assert row.version_id == enrollment.version_id
+        assert session.get(SequenceVersion, row.version_id).number == 1
+
+
+def test_the_next_moment_is_cached_with_its_reason(sessions, parent, now):
+    plan_all(sessions, now)
+    with sessions() as session:
+        row = session.get(Parent, parent.id)
+        assert row.next_at > now
+        assert row.next_reason
+
+
+def test_planning_again_at_the_same_instant_changes_nothing(sessions, parent, now):
+    plan_all(sessions, now)
+    assert plan_all(sessions, now).parents == 0
+    with sessions.begin() as session:
+        assert planner.plan_one(session, parent.id, now=now, library=LIBRARY) == 0
+        assert session.scalar(select(func.count()).select_from(Outbox)) == 1
+
+
+def test_two_planners_at_once_queue_one_text(sessions, people, now):
+    with sessions.begin() as session:
+        for _ in range(6):
+            a_parent(session, people.family, now=now)
+    ready = threading.Barrier(2)
+
+    def plan():
+        ready.wait()
+        plan_all(sessions, now)
+
+    threads = [threading.Thread(target=plan) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with sessions() as session:
+        assert session.scalar(select(func.count()).select_from(Outbox)) == 6
+        assert session.scalar(select(func.count()).select_from(StepOutcome)) == 6
+
+
+def test_a_plan_made_on_an_old_reading_is_rolled_back_whole(sessions, parent, now):
+    with sessions() as session:
+        stale = session.get(Parent, parent.id)
+        thread = snapshots.thread_of(session, stale)
+        session.commit()  # what was read stays in memory, as in a planner that is overtaken
+        with sessions.begin() as other:
+            snapshots.look_again(snapshots.locked(other, parent.id), now=now)
+        with pytest.raises(snapshots.StaleParent):
+            snapshots.save_or_raise(session, stale, thread, now=now)
+
+
+def test_a_parent_whose_plan_fails_waits_an_hour_and_the_others_go_on(sessions, people, parent, now, caplog):
+    with sessions.begin() as session:
+        a_parent(session, people.family, now=now)
+        session.execute(update(Parent).where(Parent.id == parent.id).values(profile={"timezone": "Mars/Olympus"}))
+    planned = plan_all(sessions, now)
+    assert (planned.queued, planned.failed) == (1, 1)
+    with sessions() as session:
+        row = session.get(Parent, parent.id)
+        assert row.next_at == now + timedelta(hours=1)
+        assert "ProfileError" in row.next_reason
+    assert "Mars" not in caplog.text
+
+
+def test_a_step_without_a_value_becomes_a_task_and_never_half_a_sentence(sessions, people, now):
+    with sessions.begin() as session:
+        parent = a_parent(session, people.family, now=now)
+        session.execute(update(Program).values(name=""))
+    assert plan_all(sessions, now).queued == 0
+    with sessions() as session:
+        assert session.scalars(select(Outbox)).all() == []
+        assert session.scalars(select(StepOutcome.outcome)).one() == "failed"
+        assert "{org}" in session.scalars(select(Task)).one().words
+        assert session.get(Parent, parent.id).next_at is not None
+
+
+def test_nobody_is_planned_who_may_not_be_texted(sessions, people, now):
+    with sessions.begin() as session:
+        for status in ("invited", "opted_out", "ended"):
+            parent = a_parent(session, people.family, now=now)
+            parent.status = status
+        dead = a_parent(session, people.family, now=now)
+        dead.phone_problem = "landline"
+    assert plan_all(sessions, now).queued == 0
+    with sessions() as session:
+        assert session.get(Parent, dead.id).next_at is None
+
+
+def test_the_gate_is_kept_beside_the_text(sessions, parent, now):
+    plan_all(sessions, now)
+    with sessions() as session:
+        row = session.scalars(select(Outbox)).one()
+        proposal = state.proposal_from_json(row.gate)
+        assert (proposal.step, proposal.cycle) == (row.step_id, row.cycle)
+        assert proposal.expires_at == row.expires_at
+
+
+def test_a_pause_that_has_ended_is_noted(sessions, parent, now):
+    with sessions.begin() as session:
+        row = session.get(Parent, parent.id)
+        row.status, row.paused_until, row.next_at = "paused", now - timedelta(minutes=1), now
+    plan_all(sessions, now)
+    with sessions() as session:
+        assert session.get(Parent, parent.id).status == "active"
+        assert "parent.resumed" in session.scalars(select(LedgerEntry.action)).all()
+
+
+def test_being_enrolled_twice_is_being_enrolled_once(sessions, parent, now):
+    with sessions.begin() as session:
+        one = enrolling.start_sequence(session, session.get(Parent, parent.id), "TALK", now=now)
+        two = enrolling.start_sequence(session, session.get(Parent, parent.id), "TALK", now=now)
+        assert one.id == two.id
