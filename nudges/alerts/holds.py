@@ -135,7 +135,7 @@ def release_hold(
     if not _release(session, hold, staff_id, reason.strip(), now=now):
         return False
     for parent in _touched(session, hold):
-        _restart(session, parent, Restart(restart), staff_id, now=now)
+        _restart(session, parent, Restart(restart), staff_id, since=hold.placed_at, now=now)
     if hold.alert_id is not None:
         note = f"{hold.kind} hold released: {reason.strip()}"
         session.add(AlertEvent(alert_id=hold.alert_id, event="hold_released", staff_id=staff_id, note=note, at=now))
@@ -156,7 +156,9 @@ def _release(session: Session, hold: Hold, staff_id: int, reason: str, *, now: d
     return released.rowcount == 1
 
 
-def _restart(session: Session, parent: Parent, restart: Restart, staff_id: int, *, now: datetime) -> None:
+def _restart(
+    session: Session, parent: Parent, restart: Restart, staff_id: int, *, since: datetime, now: datetime
+) -> None:
     parent = snapshots.locked(session, parent.id)
     thread = snapshots.thread_of(session, parent)
     if any(hold.until is None or hold.until > now for hold in thread.holds):
@@ -167,7 +169,8 @@ def _restart(session: Session, parent: Parent, restart: Restart, staff_id: int, 
         return
     if parent.status == "active":
         policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
-        snapshots.save_or_raise(session, parent, lifecycle.resume(thread, now, policy), now=now)
+        thread = lifecycle.resume(thread, now, policy, since=since)
+        snapshots.save_or_raise(session, parent, thread, now=now)
 
 
 def _standing(session: Session, family_id: int, kind: str, parent_id: int | None) -> Hold | None:

@@ -161,7 +161,7 @@ def title_of(session: Session, concern: Concern, *, alert: Alert | None = None) 
     code = None
     if concern.family_id is not None:
         code = session.scalar(select(Family.code).where(Family.id == concern.family_id))
-    subject = SUBJECTS.get(tier or "", "please check")
+    subject = SUBJECTS.get(tier or "", "emergency" if level == "crisis" else "please check")
     return f"{'Crisis' if level == 'crisis' else 'Check'}, {code or 'unknown number'}: {subject}"
 
 

@@ -1,0 +1,245 @@
+"""Answers and service words: what the core makes of them, carried out and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nudges.alerts import holds, raising
+from nudges.families import care, enrolling, programs, snapshots, wording
+from nudges.families.withdrawing import withdraw_queued
+from nudges.inbound import danger, inbox, saying
+from nudges.inbound.texts import Handled, Received
+from nudges.ledger import record
+from nudges.models.family import Parent
+from nudges.models.sequences import Enrollment, SequenceRow, StepOutcome
+from schedules import answers, lifecycle, localtime, render
+from schedules.answers import End, Outcome, Reply, Start
+from schedules.values import Sequence, Texts, Thread
+from schedules.words import Word
+
+PAUSE: Final = "PAUSE"
+
+
+def service_word(received: Received) -> Handled | None:
+    """PAUSE, LESS, TIME, PERSON and the others: they work at any time, in the middle of a question too."""
+    if not isinstance(answers.reads(received.text), Word):
+        return None
+    return _apply(received, how="word")
+
+
+def answer(received: Received) -> Handled | None:
+    """A digit for the open question. A picture beside it changes nothing."""
+    return _apply(received, how="answer")
+
+
+def pause_only(received: Received) -> Handled | None:
+    """PAUSE counts in a dangerous text too; any other word or digit is stored and moves nothing."""
+    word = answers.reads(received.text)
+    if not isinstance(word, Word) or word.name != PAUSE:
+        return None
+    return _apply(received, how="word")
+
+
+def _apply(received: Received, *, how: str) -> Handled | None:
+    parent = received.sender.parent
+    if parent is None or parent.status not in ("active", "paused"):
+        return None
+    session, now = received.session, received.now
+    outcome = answers.apply(
+        snapshots.thread_of(session, parent),
+        received.text,
+        snapshots.policy_of(received.sender.program),
+        now,
+        library=live_sequences(session, parent.program_id),
+    )
+    if not outcome.understood:
+        # Still a sign of life: whoever writes is not silent.
+        snapshots.save_or_raise(session, parent, outcome.thread, now=now)
+        return None
+    return _Keeper(received=received, parent=parent, how=how).keep(outcome)
+
+
+def live_sequences(session: Session, program_id: int) -> Mapping[str, Sequence]:
+    """The published sequences that an answer may lead to, as the core reads them."""
+    keys = session.scalars(
+        select(SequenceRow.key).where(SequenceRow.program_id == program_id, SequenceRow.live_number.is_not(None))
+    )
+    versions = ((key, programs.live_version(session, program_id, key)) for key in keys.all())
+    return {key: snapshots.sequence_of(session, version.id) for key, version in versions if version is not None}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Keeper:
+    """Stores what the core made of one answer; each act finds the thread as the one before left it."""
+
+    received: Received
+    parent: Parent
+    how: str
+
+    @property
+    def session(self) -> Session:
+        return self.received.session
+
+    @property
+    def now(self) -> datetime:
+        return self.received.now
+
+    def keep(self, outcome: Outcome) -> Handled:
+        """1. what ends, the thread, what starts; 2. profile and tasks; 3. danger, or the words that go back."""
+        for end in outcome.ends:
+            self.end(end)
+        snapshots.save_or_raise(self.session, self.parent, outcome.thread, now=self.now)
+        for start in outcome.starts:
+            self.start(start)
+        self.change_profile(outcome.profile_changes)
+        for task in outcome.tasks:
+            self.add_task(task.priority, task.words)
+        snapshots.look_again(self.parent, now=self.now)
+        self.session.flush()
+        self.record(outcome)
+        if outcome.crisis_tier is not None:
+            return danger.respond_to_answer(self.received, outcome.crisis_tier)
+        if outcome.safety_hold:
+            self.hold_for_safety()
+        said = (self.words(reply) for reply in outcome.replies)
+        return Handled(how=self.how, texts=tuple(text for text in said if text is not None))
+
+    def end(self, end: End) -> None:
+        """Close an enrollment, and take back what it had queued."""
+        enrollment_id = int(end.enrollment)
+        enrolling.end_enrollment(self.session, enrollment_id, status="stopped", reason=end.reason, now=self.now)
+        withdraw_queued(self.session, self.parent.id, reason=end.reason, now=self.now, enrollment_id=enrollment_id)
+
+    def start(self, start: Start) -> None:
+        """Begin a sequence, whole or from a step, on its live version."""
+        version = programs.live_version(self.session, self.parent.program_id, start.sequence)
+        if version is None:
+            self.add_task(2, f"An answer leads to {start.sequence}, which is not published.")
+            return
+        row = Enrollment(
+            parent_id=self.parent.id,
+            sequence_key=start.sequence,
+            version_id=version.id,
+            started_at=self.now,
+        )
+        thread = snapshots.thread_of(self.session, self.parent)
+        self.session.add(row)
+        self.session.flush()
+        thread = lifecycle.enroll(
+            thread,
+            snapshots.sequence_of(self.session, version.id),
+            enrollment_id=str(row.id),
+            now=self.now,
+            policy=snapshots.policy_of(self.received.sender.program),
+            at_step=start.at_step,
+            only=start.only,
+        )
+        snapshots.save_or_raise(self.session, self.parent, thread, now=self.now)
+
+    def change_profile(self, changes: Mapping[str, Any]) -> None:
+        rest = {key: value for key, value in changes.items() if key != "pref_lang"}
+        if "pref_lang" in changes:
+            care.set_language(self.session, self.parent, str(changes["pref_lang"]), now=self.now)
+        if rest:
+            care.change_profile(self.session, self.parent, rest, now=self.now)
+
+    def add_task(self, priority: int, words: str) -> None:
+        inbox.add_task(self.received, kind="answer", words=words, priority=priority, is_own=True)
+
+    def hold_for_safety(self) -> None:
+        """Fear and contact come before every plan: the family's texts rest until a person has looked."""
+        concern = raising.Concern(
+            program_id=self.parent.program_id,
+            family_id=self.parent.family_id,
+            parent_id=self.parent.id,
+            level="check",
+            severity=1,
+            why="An answer to a check-in asks for the safety screen.",
+            inbound=self.received.row,
+        )
+        raised = raising.raise_alert(self.session, concern, now=self.now)
+        holds.place_hold(
+            self.session,
+            family_id=self.parent.family_id,
+            kind="safety",
+            alert_id=raised.alert.id,
+            now=self.now,
+        )
+
+    def words(self, reply: Reply) -> str | None:
+        """A reply in the parent's words. One with a missing value is a task, never half a sentence."""
+        thread = snapshots.thread_of(self.session, self.parent)
+        try:
+            text = saying.rendered(
+                self.received, self.texts(reply, thread), self.values(reply, thread), thread=thread
+            )
+        except render.MissingValue as missing:
+            self.add_task(2, f"A reply could not be sent: {missing}.")
+            return None
+        if reply.step is not None and reply.sequence is not None:
+            self.said(reply.sequence, reply.step, thread)
+        return text
+
+    def texts(self, reply: Reply, thread: Thread) -> Texts:
+        if reply.texts is not None:
+            return reply.texts
+        system = self.received.deps.library.system
+        if reply.system == "idea":
+            idea = wording.idea_for(thread.profile, self.received.deps.library.ideas, self.received.row.id)
+            return idea.texts if idea is not None else system["thanks"]
+        return system.get(reply.system or "", system["thanks"])
+
+    def values(self, reply: Reply, thread: Thread) -> dict[str, str]:
+        if reply.until is None:
+            return {}
+        until = localtime.local(reply.until, thread.profile.timezone)
+        return {
+            "day": saying.date_words(until.date(), self.parent.language),
+            "time": wording.clock_words(until.time()),
+        }
+
+    def said(self, sequence: str, step: str, thread: Thread) -> None:
+        """A step that went back at once is a step that was sent: its outcome says so, once."""
+        enrollment = thread.in_sequence(sequence)
+        if enrollment is None:
+            return
+        row = self.session.get_one(Enrollment, int(enrollment.id))
+        cycle = enrollment.cycles.get(step, 0) or 1
+        known = select(StepOutcome.id).where(
+            StepOutcome.enrollment_id == row.id, StepOutcome.step_id == step, StepOutcome.cycle == cycle
+        )
+        if self.session.scalar(known) is not None:
+            return
+        self.session.add(
+            StepOutcome(
+                enrollment_id=row.id,
+                version_id=row.version_id,
+                step_id=step,
+                cycle=cycle,
+                outcome="sent",
+                code="reply",
+                reason="Sent at once, in reply to the parent's own text.",
+                inputs={},
+                at=self.now,
+            )
+        )
+        self.session.flush()
+
+    def record(self, outcome: Outcome) -> None:
+        """What the answer did, in words: the family page shows why the pace changed."""
+        record.append(
+            self.session,
+            at=self.now,
+            actor=f"parent:{self.parent.id}",
+            action="answer.applied",
+            family_id=self.parent.family_id,
+            parent_id=self.parent.id,
+            subject=f"inbound:{self.received.row.id}",
+            details={"effects": [effect.words for effect in outcome.effects]},
+        )

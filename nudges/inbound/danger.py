@@ -1,0 +1,243 @@
+"""Danger in a text: instructions back at once, a person alerted, the family's texts at rest; in one transaction."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nudges.alerts import holds, paging, raising
+from nudges.crisis import replies, safety_answer
+from nudges.crisis.values import Level, Screening, Tier
+from nudges.inbound import inbox, saying
+from nudges.inbound.senders import Sender
+from nudges.inbound.texts import Handled, Received, Screen
+from nudges.models.messages import Inbound, Outbox, OutboxEvent
+from nudges.models.program import Lane
+from nudges.models.safety import Alert, AlertEvent
+from schedules import segments
+
+logger = logging.getLogger(__name__)
+
+WINDOW_TEXTS: Final = 5  # a sentence that a phone cut in pieces is read as one
+WINDOW_LASTS: Final = timedelta(minutes=3)
+SHORT_REPLY_EVERY: Final = timedelta(minutes=5)
+SAFETY_QUESTION_LASTS: Final = timedelta(hours=24)
+REPLY_LASTS: Final = timedelta(hours=1)
+
+
+def look(session: Session, screen: Screen, row: Inbound, sender: Sender, *, own_texts: Sequence[str]) -> Screening:
+    """What the screen says about a text and the ones just before it. A failing screen is a doubt, never silence."""
+    recent = window(session, row)
+    parent = sender.parent
+    episode = parent is not None and raising.open_alert_of(session, parent_id=parent.id) is not None
+    try:
+        return screen(row.body, recent=recent, own_texts=own_texts, open_episode=episode)
+    except Exception as error:
+        logger.error("the crisis screen failed: %s", type(error).__name__, extra={"action": "screen_failed"})
+        why = "The automatic screen failed on this text: a person has to read it."
+        return Screening(level=Level.CHECK, tier=None, severity=1, why=why, version="none")
+
+
+def window(session: Session, row: Inbound) -> tuple[str, ...]:
+    """The last texts of this number, oldest first, without the present one."""
+    rows = session.scalars(
+        select(Inbound.body)
+        .where(Inbound.from_index == row.from_index, Inbound.id != row.id, Inbound.at > row.at - WINDOW_LASTS)
+        .order_by(Inbound.id.desc())
+        .limit(WINDOW_TEXTS - 1)
+    ).all()
+    return tuple(reversed(rows))
+
+
+def with_safety_answer(received: Received, screening: Screening) -> Screening:
+    """The screening, raised when our safety question was answered with anything but a yes."""
+    answer = safety_answer.read_safety_answer(received.text)
+    if answer is None or screening.level is Level.CRISIS or not _safety_question_is_open(received):
+        return screening
+    if answer == "safe":
+        return replace(screening, level=Level.ORDINARY, severity=0, why="They answered that everyone is safe.")
+    why = "They did not answer our safety question with a yes."
+    return replace(screening, level=Level.CRISIS, tier=Tier.SUICIDE_SELFHARM, severity=3, why=why)
+
+
+def _safety_question_is_open(received: Received) -> bool:
+    if received.sender.parent is None:
+        return False
+    alert = raising.open_alert_of(received.session, parent_id=received.sender.parent.id)
+    if alert is None or alert.level != "check":
+        return False
+    asked = select(Inbound.id).where(
+        Inbound.from_index == received.row.from_index,
+        Inbound.id != received.row.id,
+        Inbound.handled_as.startswith("check"),
+        Inbound.at > received.now - SAFETY_QUESTION_LASTS,
+    )
+    return received.session.scalar(asked.limit(1)) is not None
+
+
+def respond(received: Received, screening: Screening) -> Handled:
+    """Answer a crisis or a doubtful text.
+
+    1. the alert is raised or added to, and people are paged
+    2. the family is held: nothing proactive until a person releases it
+    3. the instructions go back in the same response, and stand in the outbox as sent, so that a lost one shows
+    """
+    raised = _raise(received, screening)
+    parent = received.sender.parent
+    if parent is not None:
+        holds.hold_family(
+            received.session,
+            family_id=parent.family_id,
+            parent_id=parent.id,
+            kind=screening.level.value,
+            tier=screening.tier,
+            alert=raised.alert,
+            now=received.now,
+        )
+        if parent.status == "opted_out":
+            paging.mark(raised.alert, paging.OPTED_OUT_MARK)
+    body = _reply(received, screening, raised)
+    if body is None:
+        return Handled(how=screening.level.value, is_chatter=False)
+    attempt = _record_reply(received, body, raised.alert)
+    return Handled(how=screening.level.value, texts=(body,), attempt=attempt, is_chatter=False)
+
+
+def respond_to_answer(received: Received, tier: str) -> Handled:
+    """A check-in's digit that means danger, such as "not safe at home": the same answer as to words."""
+    topic = Tier(tier)
+    severity = 2 if topic in (Tier.UNSAFE_BEHAVIOUR, Tier.PARENT_DISTRESS) else 3
+    why = "A check-in was answered with the digit that means danger."
+    return respond(received, Screening(level=Level.CRISIS, tier=topic, severity=severity, why=why))
+
+
+def _raise(received: Received, screening: Screening) -> raising.Raised:
+    parent = received.sender.parent
+    concern = raising.Concern(
+        program_id=received.sender.program.id,
+        family_id=parent.family_id if parent is not None else None,
+        parent_id=parent.id if parent is not None else None,
+        level=screening.level.value,
+        tier=screening.tier.value if screening.tier is not None else None,
+        severity=screening.severity,
+        why=screening.why,
+        inbound=received.row,
+    )
+    return raising.raise_alert(received.session, concern, now=received.now)
+
+
+def _reply(received: Received, screening: Screening, raised: raising.Raised) -> str | None:
+    """The full instructions to a first text and to every worse one; after that a short one every five minutes."""
+    is_short = not (raised.is_new or raised.is_worse)
+    if is_short and _answered_lately(received, raised.alert):
+        return None
+    if is_short and received.sender.parent is not None and received.sender.parent.status == "opted_out":
+        return None  # one answer to the text of somebody who opted out; the rest is a phone call
+    lang, country = saying.language(received), received.sender.program.country
+    alerted = _somebody_was_paged(received.session, raised.alert)
+    if is_short:
+        return replies.here_still(lang=lang, country=country, alerted=alerted)
+    profile = received.sender.profile
+    discreet = profile is not None and profile.discreet
+    return replies.reply(screening, lang=lang, country=country, alerted=alerted, discreet=discreet)
+
+
+def _answered_lately(received: Received, alert: Alert) -> bool:
+    last = received.session.scalar(
+        select(Outbox.created_at)
+        .where(Outbox.alert_id == alert.id, Outbox.category == "crisis_reply")
+        .order_by(Outbox.id.desc())
+        .limit(1)
+    )
+    return last is not None and received.now - last < SHORT_REPLY_EVERY
+
+
+def _somebody_was_paged(session: Session, alert: Alert) -> bool:
+    """Only then may a reply say that a counselor has been alerted."""
+    paged = select(AlertEvent.id).where(AlertEvent.alert_id == alert.id, AlertEvent.event == "paged")
+    return session.scalar(paged.limit(1)) is not None
+
+
+def _record_reply(received: Received, body: str, alert: Alert) -> str | None:
+    """The reply as an outbox row that is already on its way; its receipts find it by the attempt."""
+    session, parent = received.session, received.sender.parent
+    lane_id = session.scalar(
+        select(Lane.id).where(Lane.program_id == received.sender.program.id).order_by(Lane.id).limit(1)
+    )
+    if lane_id is None:
+        return None
+    row = Outbox(
+        lane_id=lane_id,
+        parent_id=parent.id if parent is not None else None,
+        reply_to_id=received.row.id,
+        alert_id=alert.id,
+        category="crisis_reply",
+        priority=0,
+        to=received.incoming.from_number,
+        body=body,
+        language=saying.language(received),
+        segments=segments.count(body).parts,
+        status="accepted",
+        status_reason="sent in the response to their text",
+        attempt_id=uuid.uuid4().hex,
+        attempts=1,
+        attempted_at=received.now,
+        not_before=received.now,
+        expires_at=received.now + REPLY_LASTS,
+        created_at=received.now,
+    )
+    session.add(row)
+    session.flush()
+    why = row.status_reason or ""
+    session.add(
+        OutboxEvent(outbox_id=row.id, from_status="queued", to_status="accepted", reason=why, at=received.now)
+    )
+    return row.attempt_id
+
+
+def note_in_episode(received: Received) -> None:
+    """Every text of a parent with an open alert is on that alert's card, dangerous or not."""
+    alert = _open_alert(received)
+    if alert is not None:
+        received.session.add(
+            AlertEvent(alert_id=alert.id, event="text", inbound_id=received.row.id, at=received.now)
+        )
+        received.session.flush()
+
+
+def during_episode(received: Received) -> Handled | None:
+    """While an alert is open, a person reads what this parent writes; the check-ins and their courtesies rest."""
+    alert = _open_alert(received)
+    if alert is None:
+        return None
+    if safety_answer.read_safety_answer(received.text) == "safe":
+        return Handled(how="safe_answer", texts=(saying.system(received, "safety_noted"),))
+    return inbox.hold_in_episode(received)
+
+
+def _open_alert(received: Received) -> Alert | None:
+    parent = received.sender.parent
+    return raising.open_alert_of(received.session, parent_id=parent.id) if parent is not None else None
+
+
+def recent_texts_to(session: Session, parent_ids: Sequence[int], *, limit: int = 20) -> tuple[str, ...]:
+    """What we last texted these parents, newest first: a quote of it is not a text of theirs."""
+    if not parent_ids:
+        return ()
+    sent = session.scalars(
+        select(Outbox.body).where(Outbox.parent_id.in_(parent_ids)).order_by(Outbox.id.desc()).limit(limit)
+    )
+    answered = session.scalars(
+        select(Inbound.reply)
+        .where(Inbound.parent_id.in_(parent_ids), Inbound.reply.is_not(None))
+        .order_by(Inbound.id.desc())
+        .limit(limit)
+    )
+    return (*sent, *(reply for reply in answered if reply))

@@ -1,0 +1,170 @@
+"""One inbound text from the door to the answer: stored, screened, acted on, answered, in one transaction.
+
+The order is the promise: the same text twice is one text; the raw text is stored before anything is understood;
+every text is screened for danger, whoever sends it and whatever else it says; only then do the words count by which
+people leave, ask for help, join, answer or write to a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nudges.crisis import reactions
+from nudges.crisis.values import Level, Screening
+from nudges.db import blind_index
+from nudges.families import snapshots
+from nudges.inbound import answering, danger, inbox, intents, leaving, senders, staff_replies
+from nudges.inbound.senders import Sender
+from nudges.inbound.texts import BETWEEN_REPLIES, Answer, Deps, Handled, IncomingText, Received
+from nudges.models.messages import Inbound
+from schedules.catalog import Library
+
+# The first step that takes a text has it. Danger comes before all of them.
+STEPS: Final[tuple[Callable[[Received], Handled | None], ...]] = (
+    leaving.opt_out,
+    leaving.give_help,
+    leaving.start,
+    staff_replies.take_alert,
+    leaving.join,
+    leaving.confirm,
+    danger.during_episode,
+    answering.service_word,
+    inbox.keep_for_conversation,
+    inbox.picture,
+    answering.answer,
+)
+# What a text in danger may still do besides: leave, come back, rest. Nothing in it moves a sequence on.
+STEPS_IN_DANGER: Final[tuple[Callable[[Received], Handled | None], ...]] = (
+    leaving.opt_out,
+    leaving.start,
+    answering.pause_only,
+)
+
+
+def receive(session: Session, incoming: IncomingText, *, now: datetime, deps: Deps) -> Answer:
+    """Handle one text and say what to text back. The caller commits, and answers only after that.
+
+    1. texts of one number wait for each other; one that was handled already gets the same answer, with no effect
+    2. the text is stored as it came
+    3. danger: alert, hold and instructions, and still the opt-out that the same text may hold
+    4. otherwise the first of STEPS that takes it, and last a person's inbox
+    5. what was done, and what was answered, stands in the stored row
+    """
+    from_index = blind_index(incoming.from_number)
+    senders.take_turn(session, from_index)
+    earlier = session.scalar(select(Inbound).where(Inbound.provider_id == incoming.provider_id))
+    if earlier is not None:
+        return _same_again(earlier)
+    sender = senders.find(session, from_index, to_number=incoming.to_number)
+    row = _store(session, incoming, sender, from_index, now=now)
+    if sender is None:
+        row.handled_as = "no_program"
+        return Answer(handled_as=row.handled_as)
+    for parent in sorted(sender.enrolled, key=lambda p: p.id):
+        snapshots.locked(session, parent.id)  # before any other row, in the order that receipts use too
+    handled = _handle(session, incoming, sender, row, now=now, deps=deps)
+    return _settle(session, row, handled)
+
+
+def deps_for(library: Library, *, channel: str) -> Deps:
+    """What `receive` needs, with the real screen. `channel` is the one of the settings: phone or twilio."""
+    return Deps(library=library, carrier_filters=channel == "twilio")
+
+
+def _same_again(earlier: Inbound) -> Answer:
+    texts = tuple(earlier.reply.split(BETWEEN_REPLIES)) if earlier.reply else ()
+    return Answer(texts=texts, attempts=(None,) * len(texts), handled_as=earlier.handled_as)
+
+
+def _store(
+    session: Session, incoming: IncomingText, sender: Sender | None, from_index: str, *, now: datetime
+) -> Inbound:
+    row = Inbound(
+        provider_id=incoming.provider_id,
+        from_number=incoming.from_number,
+        from_index=from_index,
+        to_number=incoming.to_number,
+        body=incoming.body,
+        media_count=incoming.media_count,
+        opt_out_type=incoming.opt_out_type,
+        parent_id=sender.parent.id if sender is not None and sender.parent is not None else None,
+        at=incoming.received_at or now,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _handle(
+    session: Session, incoming: IncomingText, sender: Sender, row: Inbound, *, now: datetime, deps: Deps
+) -> Handled:
+    own_texts = danger.recent_texts_to(session, [parent.id for parent in sender.enrolled])
+    screening = danger.look(session, deps.screen, row, sender, own_texts=own_texts)
+    reaction = reactions.read(incoming.body, own_texts)
+    text = incoming.body if reaction is None else reaction.rest
+    received = Received(
+        session=session,
+        deps=deps,
+        incoming=incoming,
+        row=row,
+        sender=sender,
+        text=text,
+        intent=intents.read(text),
+        now=now,
+    )
+    screening = danger.with_safety_answer(received, screening)
+    row.screening = _as_stored(screening)
+    session.flush()
+    if screening.level is not Level.ORDINARY:
+        return _handle_danger(received, screening)
+    danger.note_in_episode(received)
+    if reaction is not None and not text:
+        return Handled(how="reaction")
+    return inbox.without_loop(received, _first(received) or inbox.hand_over(received))
+
+
+def _first(received: Received) -> Handled | None:
+    handled = (step(received) for step in STEPS)
+    return next((h for h in handled if h is not None), None)
+
+
+def _handle_danger(received: Received, screening: Screening) -> Handled:
+    """Both, always: the instructions first, then what the same text asked for besides."""
+    answered = danger.respond(received, screening)
+    asked = (step(received) for step in STEPS_IN_DANGER)
+    besides = next((h for h in asked if h is not None), None)
+    if besides is None:
+        return answered
+    return Handled(
+        how=f"{answered.how}+{besides.how}",
+        texts=(*answered.texts, *besides.texts),
+        attempt=answered.attempt,
+        is_chatter=False,
+    )
+
+
+def _as_stored(screening: Screening) -> dict[str, object]:
+    """What is kept of a screening beside the text: no words of it, those are in the sealed alert."""
+    return {
+        "level": screening.level.value,
+        "tier": screening.tier.value if screening.tier is not None else None,
+        "also_tiers": [tier.value for tier in screening.also_tiers],
+        "severity": screening.severity,
+        "rules": [hit.rule for hit in screening.hits],
+        "score": round(screening.score, 4),
+        "version": screening.version,
+    }
+
+
+def _settle(session: Session, row: Inbound, handled: Handled) -> Answer:
+    row.handled_as = handled.how
+    row.reply = BETWEEN_REPLIES.join(handled.texts) or None
+    session.flush()
+    first = (handled.attempt,) if handled.texts else ()
+    attempts = (*first, *(None for _ in handled.texts[1:]))
+    return Answer(texts=handled.texts, attempts=attempts, handled_as=handled.how)

@@ -1,0 +1,158 @@
+"""A person's inbox: what the automation cannot answer, with one honest holding reply and no loops with machines."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import select
+
+from nudges.alerts import holds
+from nudges.inbound import intents, saying
+from nudges.inbound.texts import Handled, Received
+from nudges.models.messages import Inbound
+from nudges.models.safety import Task
+
+ONE_HOLDING_REPLY: Final = timedelta(hours=6)
+TASK_DUE: Final = {1: timedelta(hours=1), 2: timedelta(days=1), 3: timedelta(days=7)}
+SAME_TEXTS: Final = 4  # the same words this often in an hour: a machine answers our answers
+MOST_REPLIES: Final = 10  # automatic replies to one number in an hour
+MOST_TEXTS: Final = 60  # how far back a loop is looked for
+LOOP_LASTS: Final = timedelta(hours=1)
+_HOLDING: Final = ("person", "picture", "unknown", "invited")
+
+
+def keep_for_conversation(received: Received) -> Handled | None:
+    """While a person writes with this parent, the automation says nothing: the text is in their inbox."""
+    parent = received.sender.parent
+    if parent is None:
+        return None
+    hold = holds.conversation_of(received.session, parent, now=received.now)
+    if hold is None:
+        return None
+    hold.until = received.now + holds.CONVERSATION_LASTS
+    add_task(received, kind="reply", words="The parent answered in your conversation.")
+    return Handled(how="conversation")
+
+
+def picture(received: Received) -> Handled | None:
+    """A picture or voice note without words: we say that we cannot see it, and a person is told."""
+    if received.incoming.media_count < 1 or intents.fold(received.text):
+        return None
+    if _has_left(received):
+        return None
+    add_task(
+        received, kind="reply", words="A picture or voice note came that nobody can see here. Ask what it was."
+    )
+    return Handled(how="picture", texts=_once(received, "picture"))
+
+
+def hand_over(received: Received) -> Handled:
+    """The last step: a person reads it, and the reply says so, at most once in six hours."""
+    if received.sender.parent is None:
+        return _from_stranger(received)
+    add_task(received, kind="reply", words="A parent wrote in their own words. Read it and answer.")
+    if _has_left(received):
+        return Handled(how="person")  # no automatic text to somebody who asked for none
+    if received.sender.parent.status == "invited":
+        return Handled(how="invited", texts=_once(received, "consent_ask"))
+    return Handled(how="person", texts=_once(received, "holding"))
+
+
+def hold_in_episode(received: Received) -> Handled:
+    """A text while an alert is open: its card has it already, so there is no task; the emergency line goes back."""
+    has_words = bool(intents.fold(received.text))
+    if _has_left(received):
+        return Handled(how="person")
+    wordless = received.incoming.media_count > 0 and not has_words
+    return Handled(how="person", texts=_once(received, "picture" if wordless else "holding"))
+
+
+def _from_stranger(received: Received) -> Handled:
+    if not intents.fold(received.text) and not received.incoming.media_count:
+        return Handled(how="unknown")
+    add_task(received, kind="unknown_sender", words="A number that is not enrolled wrote. Read it.")
+    return Handled(how="unknown", texts=_once(received, "unknown_sender"))
+
+
+def _has_left(received: Received) -> bool:
+    return received.sender.parent is not None and received.sender.parent.status in ("opted_out", "ended")
+
+
+def _once(received: Received, text_id: str) -> tuple[str, ...]:
+    since = received.now - ONE_HOLDING_REPLY
+    said = select(Inbound.id).where(
+        Inbound.from_index == received.row.from_index,
+        Inbound.at > since,
+        Inbound.id != received.row.id,
+        Inbound.handled_as.in_(_HOLDING),
+        Inbound.reply.is_not(None),
+    )
+    if received.session.scalar(said.limit(1)) is not None:
+        return ()
+    return (saying.system(received, text_id),)
+
+
+def add_task(received: Received, *, kind: str, words: str, priority: int = 2, is_own: bool = False) -> Task:
+    """Something for a counselor to do about this text.
+
+    One open task of a kind is enough for each parent or stranger, unless it is about something of its own.
+    """
+    open_task = _open_task(received, kind)
+    if open_task is not None and not is_own:
+        return open_task
+    parent = received.sender.parent
+    task = Task(
+        program_id=received.sender.program.id,
+        family_id=parent.family_id if parent is not None else None,
+        parent_id=parent.id if parent is not None else None,
+        inbound_id=received.row.id,
+        priority=priority,
+        kind=kind,
+        words=words,
+        due_at=received.now + TASK_DUE[priority],
+        created_at=received.now,
+    )
+    received.session.add(task)
+    received.session.flush()
+    return task
+
+
+def _open_task(received: Received, kind: str) -> Task | None:
+    first = select(Inbound.id).where(Inbound.from_index == received.row.from_index)
+    return received.session.scalar(
+        select(Task)
+        .where(Task.kind == kind, Task.done_at.is_(None), Task.inbound_id.in_(first))
+        .order_by(Task.id.desc())
+        .limit(1)
+    )
+
+
+def without_loop(received: Received, handled: Handled) -> Handled:
+    """Silence in place of a courtesy, when a machine seems to answer our answers. A person is told.
+
+    What was done stays done: only the words are held back. Crisis replies never come here.
+    """
+    if not handled.texts or not handled.is_chatter or not is_looping(received):
+        return handled
+    add_task(
+        received, kind="loop", words="This number and we answer each other too often. Replies rest for an hour."
+    )
+    return Handled(how=handled.how)
+
+
+def is_looping(received: Received) -> bool:
+    """Whether this number has sent the same words over and over, or has had too many automatic replies."""
+    recent = (
+        select(Inbound.body, Inbound.reply)
+        .where(Inbound.from_index == received.row.from_index, Inbound.id != received.row.id)
+        .where(Inbound.at > received.now - LOOP_LASTS)
+        .order_by(Inbound.id.desc())
+        .limit(MOST_TEXTS)
+    )
+    rows = received.session.execute(recent).all()
+    if sum(row.reply is not None for row in rows) >= MOST_REPLIES:
+        return True
+    now_says = intents.fold(received.incoming.body)
+    last = rows[: SAME_TEXTS - 1]
+    return len(last) == SAME_TEXTS - 1 and all(intents.fold(row.body) == now_says for row in last)

@@ -1,0 +1,74 @@
+"""The service's own words to one person: in their language, as discreet as they wish, in the cheap alphabet."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+
+from nudges.crisis import replies
+from nudges.crisis.replies import Lang
+from nudges.families import wording
+from nudges.families.snapshots import thread_of
+from nudges.inbound.texts import Received
+from schedules import render, segments
+from schedules.values import Texts, Thread
+
+
+def system(received: Received, text_id: str, values: Mapping[str, str] | None = None) -> str:
+    """A text of library/system.yaml, for whoever wrote. Raises KeyError for an unknown id, MissingValue."""
+    return rendered(received, received.deps.library.system[text_id], values or {})
+
+
+def rendered(received: Received, texts: Texts, values: Mapping[str, str], *, thread: Thread | None = None) -> str:
+    """`texts` for the person who wrote, with every placeholder filled. Raises MissingValue."""
+    profile = received.sender.profile
+    found = {"org": received.sender.program.name, **_family_values(received, thread), **values}
+    filled = render.fill(
+        texts,
+        lang=language(received),
+        discreet=profile is not None and profile.discreet,
+        values={name: plain(value) for name, value in found.items()},
+    )
+    return filled.text
+
+
+def _family_values(received: Received, thread: Thread | None) -> dict[str, str]:
+    parent = received.sender.parent
+    if parent is None:
+        return {}
+    known = thread if thread is not None else thread_of(received.session, parent)
+    return wording.values_for(received.session, parent, known, now=received.now, ideas=received.deps.library.ideas)
+
+
+def language(received: Received) -> Lang:
+    """The language that was agreed on; for a stranger the one they seem to write in."""
+    parent = received.sender.parent
+    if parent is None:
+        return replies.guess_lang(received.text)
+    return "es" if parent.language == "es" else "en"
+
+
+def date_words(day: date, lang: str) -> str:
+    """A date some weeks off, as people text it: March 13, or 13 de marzo."""
+    month = _MONTHS[lang][day.month - 1]
+    return f"{day.day} de {month}" if lang == "es" else f"{month} {day.day}"
+
+
+_MONTHS: Final = {
+    "en": "January February March April May June July August September October November December".split(),
+    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split(),
+}
+
+
+def plain(text: str) -> str:
+    """The same words in the cheap alphabet: one accent that it lacks would more than halve what fits."""
+    costly = segments.count(text).forced_by
+    for char in costly:
+        bare = "".join(c for c in unicodedata.normalize("NFKD", char) if c.isascii())
+        text = text.replace(char, bare or _CHEAP.get(char, ""))
+    return text
+
+
+_CHEAP = {"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " "}

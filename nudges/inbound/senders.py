@@ -1,0 +1,72 @@
+"""Who is texting: a parent, somebody on call, or a number that we do not know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from nudges.families import snapshots
+from nudges.models.family import Parent
+from nudges.models.program import Lane, Program, Staff
+from schedules.values import Profile
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sender:
+    """The person behind a number. `enrolled` are all parents with it, when programs share our number."""
+
+    program: Program
+    parent: Parent | None = None
+    enrolled: tuple[Parent, ...] = ()
+    staff: Staff | None = None
+
+    @property
+    def profile(self) -> Profile | None:
+        return snapshots.profile_of(self.parent) if self.parent is not None else None
+
+
+def take_turn(session: Session, from_index: str) -> None:
+    """Handle the texts of one number one after the other, also when its provider delivers them at the same instant.
+
+    On SQLite every transaction already holds the only write lock.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(from_index, 0))))
+
+
+def find(session: Session, from_index: str, *, to_number: str) -> Sender | None:
+    """The sender of a text to our number. None before any program exists.
+
+    The number that was texted names the program. A Messaging Service hides it behind several numbers: then the
+    parent's own program counts, the one they were enrolled in last.
+    """
+    programs = _programs(session, to_number)
+    if not programs:
+        return None
+    ids = [program.id for program in programs]
+    enrolled = session.scalars(
+        select(Parent)
+        .where(Parent.phone_index == from_index, Parent.program_id.in_(ids))
+        .order_by(Parent.status.in_(("opted_out", "ended")), Parent.id.desc())
+    ).all()
+    staff = session.scalar(
+        select(Staff)
+        .where(Staff.on_call_phone_index == from_index, Staff.is_active, Staff.program_id.in_(ids))
+        .order_by(Staff.on_call_rank, Staff.id)
+        .limit(1)
+    )
+    parent = enrolled[0] if enrolled else None
+    program_id = parent.program_id if parent is not None else staff.program_id if staff is not None else ids[0]
+    return Sender(
+        program=session.get_one(Program, program_id), parent=parent, enrolled=tuple(enrolled), staff=staff
+    )
+
+
+def _programs(session: Session, to_number: str) -> Sequence[Program]:
+    named = session.scalars(
+        select(Program).join(Lane, Lane.program_id == Program.id).where(Lane.sender == to_number)
+    ).all()
+    return named or session.scalars(select(Program).order_by(Program.id)).all()
