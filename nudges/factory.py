@@ -1,0 +1,108 @@
+"""The web application: blueprints, sign-in, protections, templates."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+from traceback import extract_tb
+
+import waitress
+from flask import Flask, g, request
+from flask_login import LoginManager, current_user
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from nudges.engine import ticks
+from nudges.engine.embedded import EmbeddedEngine
+from nudges.web import auth, context, filters, health, hooks, phone, security
+from nudges.web.admin import programs, records, sequence_drafts, sequences, staff_accounts
+from nudges.web.counselor import alerts, care, conversation, enroll, families, inbox
+from nudges.web.pages import page
+from nudges.wiring import Wiring
+
+log = logging.getLogger(__name__)
+
+ERRORS = {
+    400: ("That did not work", "The form was too old or came from somewhere else. Go back, reload, try again."),
+    403: ("This page is for admins", "Ask an admin of your program if you need something here."),
+    404: ("Nothing here", "There is no such page, or it is not one of yours."),
+    413: ("Too large", "That was more than one page can take."),
+    429: ("One moment, please", "Too many tries in a short time. Wait five minutes, then try again."),
+    500: ("Something broke on our side", "It has been logged. Nothing that you saved before is lost."),
+}
+
+
+def create_app(wiring: Wiring) -> Flask:
+    """Build the application around `wiring`. Serves pages and webhooks; starts nothing by itself."""
+    app = Flask("nudges.web", template_folder="templates", static_folder="static")
+    app.extensions[context.WIRING] = wiring
+    app.extensions[phone.BEAT] = partial(ticks.run_all, wiring)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    security.protect(app, wiring.settings)
+    filters.register(app)
+    _sign_ins(app)
+    _pages(app)
+    app.register_error_handler(HTTPException, _error_page)
+    app.register_error_handler(Exception, _broken)
+    app.context_processor(_page_context)
+    return app
+
+
+def _sign_ins(app: Flask) -> None:
+    manager = LoginManager(app)
+    manager.session_protection = None  # ours is the epoch; a changed address is a phone on the move
+    manager.user_loader(auth.load_staff)
+
+
+def _pages(app: Flask) -> None:
+    """Counselor and admin areas guard themselves; the phone exists only where nothing else could text."""
+    for area in (auth.auth, auth.own_account, health.health):
+        app.register_blueprint(area)
+    for area in (families.area, enroll.area, care.area, conversation.area, alerts.area, inbox.area):
+        app.register_blueprint(area)
+    for area in (sequences.area, sequence_drafts.area, staff_accounts.area, programs.area, records.area):
+        app.register_blueprint(area)
+    app.register_blueprint(phone.phone)
+    app.register_blueprint(hooks.hooks)
+    security.csrf.exempt(hooks.hooks)  # signed by the provider instead
+
+
+def _page_context() -> dict[str, object]:
+    """What every template may use. `now` is read once per request."""
+    if "now" not in g:
+        g.now = context.now()
+    return {"now": g.now, "member": current_user, "channel": context.wiring().settings.channel}
+
+
+def _error_page(error: HTTPException) -> Response | HTTPException:
+    if error.code is None or error.code < 400:
+        return error  # a redirect that werkzeug raises
+    title, words = ERRORS.get(error.code, ERRORS[400])
+    return page("error.html", status=error.code, title=title, words=words, code=error.code)
+
+
+def _broken(error: Exception) -> Response:
+    # Where, and of which kind; the message itself may quote what somebody wrote.
+    place = extract_tb(error.__traceback__)[-1]
+    log.error(
+        "A page broke: %s at %s:%s.",
+        type(error).__name__,
+        Path(place.filename).name,
+        place.lineno,
+        extra={"action": "page_broke", "endpoint": request.endpoint},
+    )
+    title, words = ERRORS[500]
+    return page("error.html", status=500, title=title, words=words, code=500)
+
+
+def serve(app: Flask, wiring: Wiring, *, host: str, port: int) -> None:
+    """Serve until stopped, with the scheduler in the same process."""
+    engine = EmbeddedEngine()
+    if wiring.settings.run_scheduler:
+        ticks.attach(engine, wiring)
+        engine.start()
+    try:
+        waitress.serve(app, host=host, port=port, threads=8)
+    finally:
+        engine.stop()

@@ -1,0 +1,1 @@
+"""Where sequences are written: drafts, immutable versions, their impact on running families."""

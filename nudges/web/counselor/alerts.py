@@ -1,0 +1,125 @@
+"""Alerts: the banner on every page, the list, one alert with what a person did about it."""
+
+from __future__ import annotations
+
+from flask import flash, request, url_for
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from nudges.alerts import acknowledging, raising
+from nudges.alerts.acknowledging import OUTCOMES, AlertError
+from nudges.models.family import Family, Parent
+from nudges.models.messages import Inbound
+from nudges.models.program import Staff
+from nudges.models.safety import Alert, AlertEvent, Hold
+from nudges.web.context import now, program_of_staff, staff, transaction
+from nudges.web.forms import Form
+from nudges.web.guards import alert_or_404, counselor_area, visible_families
+from nudges.web.pages import back_to, page
+
+area = counselor_area("alerts", __name__)
+SHOWN = 100
+
+
+@area.get("/alerts")
+def index() -> Response:
+    with transaction() as db:
+        member = db.get_one(Staff, staff().id)
+        zone = program_of_staff(db).timezone
+        open_ones = raising.open_alerts(db, member)
+        past = db.scalars(
+            select(Alert)
+            .where(Alert.status == "resolved", Alert.program_id == member.program_id)
+            .where(Alert.family_id.in_(select(Family.id).where(*visible_families(staff()))))
+            .order_by(Alert.id.desc())
+            .limit(SHOWN)
+        ).all()
+    return page(
+        "alerts/index.html",
+        fragment="alerts/_open.html",
+        open_ones=open_ones,
+        past=past,
+        zone=zone,
+        outcomes=OUTCOMES,
+    )
+
+
+@area.get("/alerts/banner")
+def banner() -> Response:
+    """The open alerts in one line; every page asks for it every few seconds."""
+    with transaction() as db:
+        open_ones = raising.open_alerts(db, db.get_one(Staff, staff().id))
+    return page("alerts/_banner.html", open_ones=open_ones)
+
+
+@area.get("/alerts/<int:alert_id>")
+def show(alert_id: int) -> Response:
+    return _show(alert_id, Form())
+
+
+def _show(alert_id: int, form: Form) -> Response:
+    with transaction() as db:
+        alert = alert_or_404(db, staff(), alert_id)
+        return page(
+            "alerts/show.html",
+            alert=alert,
+            form=form,
+            family=db.get(Family, alert.family_id) if alert.family_id else None,
+            parent=db.get(Parent, alert.parent_id) if alert.parent_id else None,
+            texts=_texts(db, alert),
+            events=db.scalars(select(AlertEvent).where(AlertEvent.alert_id == alert.id).order_by(AlertEvent.id)).all(),
+            holds=db.scalars(select(Hold).where(Hold.alert_id == alert.id, Hold.released_at.is_(None))).all(),
+            names={person.id: person.name for person in db.scalars(select(Staff))},
+            zone=program_of_staff(db).timezone,
+            outcomes=OUTCOMES,
+        )
+
+
+def _texts(db: Session, alert: Alert) -> list[Inbound]:
+    """The texts of this episode, oldest first."""
+    later = select(AlertEvent.inbound_id).where(AlertEvent.alert_id == alert.id)
+    return list(
+        db.scalars(select(Inbound).where((Inbound.id == alert.inbound_id) | Inbound.id.in_(later)).order_by(Inbound.id))
+    )
+
+
+@area.post("/alerts/<int:alert_id>/acknowledge")
+def acknowledge(alert_id: int) -> Response:
+    form = Form(values=request.form)
+    at = now()
+    with transaction() as db:
+        alert = alert_or_404(db, staff(), alert_id)
+        mine = acknowledging.acknowledge(db, alert, staff().id, form.get("note"), at)
+    if mine:
+        flash("You have it. Paging has stopped.", "good")
+    else:
+        flash("Somebody was faster; your note was kept.", "warn")
+    return back_to(url_for("alerts.show", alert_id=alert_id))
+
+
+@area.post("/alerts/<int:alert_id>/note")
+def note(alert_id: int) -> Response:
+    form = Form(values=request.form)
+    words = form.required("note", "Write what was done.")
+    if not form.faults:
+        at = now()
+        with transaction() as db:
+            acknowledging.add_note(db, alert_or_404(db, staff(), alert_id), staff().id, words, at)
+        return back_to(url_for("alerts.show", alert_id=alert_id))
+    return _show(alert_id, form)
+
+
+@area.post("/alerts/<int:alert_id>/resolve")
+def resolve(alert_id: int) -> Response:
+    form = Form(values=request.form)
+    at = now()
+    try:
+        with transaction() as db:
+            alert = alert_or_404(db, staff(), alert_id)
+            ended = acknowledging.resolve(db, alert, staff().id, form.get("outcome"), form.get("resolve_note"), at)
+    except AlertError as error:
+        form.fault("resolve_note" if "note" in str(error) else "outcome", str(error))
+        return _show(alert_id, form)
+    flash("Resolved. Texts stay held until you release them." if ended else "It was resolved already.", "good")
+    return back_to(url_for("alerts.show", alert_id=alert_id))

@@ -1,0 +1,171 @@
+"""What a counselor does for a parent: pause, resume, stop, sequences, dates, release a hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import flash, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response
+
+from nudges.alerts import holds
+from nudges.families import care, enrolling
+from nudges.families.enrolling import EnrollError
+from nudges.models.family import KeyDate, Parent
+from nudges.models.safety import Hold
+from nudges.web.context import now, staff, transaction
+from nudges.web.forms import Form
+from nudges.web.guards import counselor_area, family_or_404, parent_or_404
+from nudges.web.pages import back_to
+
+area = counselor_area("care", __name__)
+PARENT = "/families/<int:family_id>/parents/<int:parent_id>"
+
+Act = Callable[[Session, Parent, Form, datetime], str]
+
+
+def _act(family_id: int, parent_id: int, act: Act) -> Response:
+    """Run `act` in one transaction and say what it did; what is wrong is said instead, and nothing is changed."""
+    form = Form(values=request.form)
+    try:
+        with transaction() as db:
+            parent = parent_or_404(db, staff(), family_id, parent_id)
+            message = act(db, parent, form, now())
+            if form.faults:
+                raise EnrollError(" ".join(words for messages in form.faults.values() for words in messages))
+        flash(message, "good")
+    except EnrollError as error:
+        flash(str(error), "bad")
+    return back_to(url_for("families.show", family_id=family_id))
+
+
+def _zone(parent: Parent) -> str:
+    return str(parent.profile["timezone"])
+
+
+@area.post(f"{PARENT}/pause")
+def pause(family_id: int, parent_id: int) -> Response:
+    return _act(family_id, parent_id, _pause)
+
+
+def _pause(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+    until = form.midnight("until", _zone(parent))
+    if not form.faults:
+        care.pause(db, parent, until=until, staff_id=staff().id, now=at)
+    return "Paused. Nothing is sent until then." if until else "Paused until somebody resumes."
+
+
+@area.post(f"{PARENT}/resume")
+def resume(family_id: int, parent_id: int) -> Response:
+    return _act(family_id, parent_id, _resume)
+
+
+def _resume(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+    care.resume(db, parent, staff_id=staff().id, now=at)
+    return "Resumed. What was missed is not caught up on; the rest moves."
+
+
+@area.post(f"{PARENT}/opt-out")
+def opt_out(family_id: int, parent_id: int) -> Response:
+    return _act(family_id, parent_id, _opt_out)
+
+
+def _opt_out(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+    how = form.one_of("how", ("phone", "in_person", "email", "letter"), "Choose how they asked.")
+    if not form.faults:
+        care.opt_out(db, parent, how=f"told staff: {how}", staff_id=staff().id, now=at)
+    return "Stopped at once. Only their own START brings texts back."
+
+
+@area.post(f"{PARENT}/sequences")
+def start_sequence(family_id: int, parent_id: int) -> Response:
+    return _act(family_id, parent_id, _start)
+
+
+def _start(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+    key = form.required("key", "Choose a sequence.")
+    if key:
+        enrolling.start_sequence(db, parent, key, staff_id=staff().id, now=at)
+    return f"{key} has started."
+
+
+@area.post(f"{PARENT}/sequences/stop")
+def stop_sequence(family_id: int, parent_id: int) -> Response:
+    return _act(family_id, parent_id, _stop)
+
+
+def _stop(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+    key = form.required("key", "Choose a sequence.")
+    reason = form.get("reason") or "a counselor stopped it"
+    if not enrolling.stop_sequence(db, parent, key, reason=reason, staff_id=staff().id, now=at):
+        raise EnrollError("They are not in this sequence any more.")
+    return f"{key} has stopped; what it had queued was taken back."
+
+
+@area.post(f"{PARENT}/dates")
+def set_date(family_id: int, parent_id: int) -> Response:
+    return _act(family_id, parent_id, _set_date)
+
+
+def _set_date(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+    kind = form.one_of("kind", care.KINDS, "Choose what kind of date it is.")
+    nth = form.number("nth", least=1, most=500) or 1
+    moment = form.instant("at", _zone(parent))
+    if moment is None and not form.faults:
+        form.fault("at", "Give date and time.")
+    if moment is not None and not form.faults:
+        care.set_key_date(db, parent, kind, nth, moment, staff_id=staff().id, now=at)
+    return "Recorded. What hangs on it is planned anew."
+
+
+@area.post(f"{PARENT}/dates/<int:date_id>/move")
+def move_date(family_id: int, parent_id: int, date_id: int) -> Response:
+    def act(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+        row = _date(db, parent, date_id)
+        moment = form.instant("at", _zone(parent))
+        if moment is None:
+            form.fault("at", "Give the new date and time.")
+        else:
+            care.move_key_date(db, parent, row.kind, row.nth, moment, staff_id=staff().id, now=at)
+        return "Moved. What hangs on it is planned anew."
+
+    return _act(family_id, parent_id, act)
+
+
+@area.post(f"{PARENT}/dates/<int:date_id>/mark")
+def mark_date(family_id: int, parent_id: int, date_id: int) -> Response:
+    def act(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+        row = _date(db, parent, date_id)
+        status = form.one_of("status", ("done", "missed", "cancelled"), "Choose how it went.")
+        if not form.faults:
+            care.mark_key_date(db, parent, row.kind, row.nth, status, staff_id=staff().id, now=at)
+        return f"Marked as {status}."
+
+    return _act(family_id, parent_id, act)
+
+
+def _date(db: Session, parent: Parent, date_id: int) -> KeyDate:
+    row = db.get(KeyDate, date_id)
+    if row is None or row.parent_id != parent.id:
+        raise NotFound
+    return row
+
+
+@area.post("/families/<int:family_id>/holds/<int:hold_id>/release")
+def release_hold(family_id: int, hold_id: int) -> Response:
+    """Texts start again only through here: with a reason, and a choice of how."""
+    form = Form(values=request.form)
+    at = now()
+    try:
+        with transaction() as db:
+            family_or_404(db, staff(), family_id)
+            hold = db.get(Hold, hold_id)
+            if hold is None or hold.family_id != family_id:
+                raise NotFound
+            holds.release_hold(db, hold, staff().id, form.get("reason"), form.get("restart"), at)
+        flash("Released. Nothing is caught up on in a burst.", "good")
+    except holds.HoldError as error:
+        flash(str(error), "bad")
+    return back_to(url_for("families.show", family_id=family_id))
