@@ -7,8 +7,9 @@ import socket
 import uuid
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from nudges.channels.base import Channel
@@ -18,7 +19,9 @@ from nudges.clock import Clock, ShiftedClock, SystemClock
 from nudges.config import Settings
 from nudges.crisis.screen import screen
 from nudges.db import Cipher, make_engine, make_sessions, use_cipher
+from nudges.families import programs
 from nudges.inbound.texts import Screen
+from nudges.models.program import Program
 from nudges.outbound import simulated
 from schedules.catalog import Library, load_library
 
@@ -77,9 +80,7 @@ def demo_offset(engine: Engine) -> float:
 def channel_of(settings: Settings, sessions: sessionmaker[Session], clock: Clock) -> Channel:
     """Where texts go: Twilio, or phones that exist only in our own table."""
     if settings.twilio is None:
-        return PhoneChannel(
-            deliver=simulated.deliver_into(sessions, clock), list_since=simulated.list_from(sessions)
-        )
+        return PhoneChannel(deliver=simulated.deliver_into(sessions, clock), list_since=simulated.list_from(sessions))
     twilio = settings.twilio
     return TwilioChannel(
         account_sid=twilio.account_sid,
@@ -91,3 +92,9 @@ def channel_of(settings: Settings, sessions: sessionmaker[Session], clock: Clock
         from_number=None if twilio.messaging_service_sid else twilio.from_number,
         api_base=twilio.api_base,
     )
+
+
+def publish_shipped(session: Session, library: Library, *, now: datetime) -> None:
+    """Give every program the shipped sequences that it does not have yet. What was edited is never touched."""
+    for program in session.scalars(select(Program)):
+        programs.publish_shipped(session, program, library.sources, now=now)

@@ -10,6 +10,8 @@ from typing import Final
 
 from nudges.alerts import escalation
 from nudges.engine.base import Engine
+from nudges.inbound import spool
+from nudges.inbound.texts import Deps
 from nudges.models.program import Heartbeat
 from nudges.outbound import lanes, planner, reconcile, sender, simulated
 from nudges.wiring import Wiring
@@ -96,9 +98,15 @@ def send(wiring: Wiring) -> dict[str, int]:
 
 
 def watch(wiring: Wiring) -> dict[str, int]:
-    """Climb the ladder of unanswered alerts; settle what nobody knows."""
+    """Climb the ladder of unanswered alerts; handle what came while the database was away; settle what nobody knows."""
     now = wiring.clock.now()
     with wiring.sessions.begin() as session:
         escalated = escalation.escalate_due(session, now)
+    replayed = spool.replay(wiring.sessions, spool.of(wiring.settings), deps=deps_of(wiring), now=now)
     looked = reconcile.look(wiring.sessions, wiring.channel, clock=wiring.clock)
-    return {"escalated": escalated, **asdict(looked)}
+    return {"escalated": escalated, "replayed": replayed, **asdict(looked)}
+
+
+def deps_of(wiring: Wiring) -> Deps:
+    """What handling a text needs, from the wiring."""
+    return Deps(library=wiring.library, screen=wiring.screen, carrier_filters=wiring.settings.channel == "twilio")

@@ -20,9 +20,7 @@ from nudges.models.program import Program
 from nudges.models.sequences import Enrollment
 from schedules import lifecycle, profile
 
-WELCOME = (
-    "ONBOARD"  # every parent whom staff enrolls starts here: its first text is the welcome that carriers require
-)
+WELCOME = "ONBOARD"  # every parent whom staff enrolls starts here: its first text is the welcome that carriers require
 LANGUAGES = ("en", "es")
 
 

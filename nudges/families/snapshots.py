@@ -190,9 +190,7 @@ def _key_dates(session: Session, ids: Iterable[int]) -> Mapping[int, list[values
     )
     for row in rows:
         found[row.parent_id].append(
-            values.KeyDate(
-                kind=row.kind, nth=row.nth, at=row.at, status=row.status, date_only=row.on_date is not None
-            )
+            values.KeyDate(kind=row.kind, nth=row.nth, at=row.at, status=row.status, date_only=row.on_date is not None)
         )
     return found
 

@@ -85,9 +85,7 @@ def change_password(session: Session, staff: Staff, new: str, *, by: str, now: d
     record.append(session, at=now, actor=by, action="staff.password_changed", subject=f"staff:{staff.id}")
 
 
-def set_on_call(
-    session: Session, staff: Staff, *, phone: str | None, rank: int | None, by: str, now: datetime
-) -> None:
+def set_on_call(session: Session, staff: Staff, *, phone: str | None, rank: int | None, by: str, now: datetime) -> None:
     """Who is paged, and in which order (1 first). Without phone nobody is paged. Raises PhoneError, StaffError."""
     if rank is not None and (rank < 1 or not phone):
         raise StaffError("The on-call order counts from 1 and needs a phone number.")
@@ -156,9 +154,7 @@ def counselors_of(session: Session, family_id: int) -> list[Staff]:
     )
 
 
-def _record_assignment(
-    session: Session, family: Family, staff: Staff, action: str, *, by: str, now: datetime
-) -> None:
+def _record_assignment(session: Session, family: Family, staff: Staff, action: str, *, by: str, now: datetime) -> None:
     record.append(session, at=now, actor=by, action=action, family_id=family.id, subject=f"staff:{staff.id}")
 
 

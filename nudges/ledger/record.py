@@ -59,9 +59,7 @@ def verify(session: Session) -> list[str]:
     """
     faults: list[str] = []
     expected = GENESIS
-    entries = (
-        select(LedgerEntry).order_by(LedgerEntry.id).execution_options(yield_per=_BATCH, populate_existing=True)
-    )
+    entries = select(LedgerEntry).order_by(LedgerEntry.id).execution_options(yield_per=_BATCH, populate_existing=True)
     for entry in session.scalars(entries):
         if entry.previous_hash != expected:
             faults.append(f"entry {entry.id}: an entry before it was removed or added")

@@ -44,9 +44,7 @@ def end(
     4. a crisis reply or page that was lost goes to a human
     """
     parent = snapshots.locked(session, row.parent_id) if row.parent_id is not None else None
-    moved = outbox.move(
-        session, row.id, from_status=from_status, to_status=to_status, reason=reason, now=now, **values
-    )
+    moved = outbox.move(session, row.id, from_status=from_status, to_status=to_status, reason=reason, now=now, **values)
     if not moved:
         return False
     if parent is not None:

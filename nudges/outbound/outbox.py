@@ -157,9 +157,7 @@ def move(
     assert isinstance(changed, CursorResult)
     if changed.rowcount != 1:
         return False
-    session.add(
-        OutboxEvent(outbox_id=outbox_id, from_status=from_status, to_status=to_status, reason=reason, at=now)
-    )
+    session.add(OutboxEvent(outbox_id=outbox_id, from_status=from_status, to_status=to_status, reason=reason, at=now))
     return True
 
 

@@ -120,9 +120,7 @@ def plan_one(session: Session, parent_id: int, *, now: datetime, library: Librar
 class _Carrier:
     """Carries out the decisions for one parent at one instant."""
 
-    def __init__(
-        self, session: Session, parent: Parent, *, policy: Policy, now: datetime, library: Library
-    ) -> None:
+    def __init__(self, session: Session, parent: Parent, *, policy: Policy, now: datetime, library: Library) -> None:
         self.session, self.parent = session, parent
         self.policy, self.now, self.library = policy, now, library
         self.queued = 0

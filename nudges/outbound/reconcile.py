@@ -96,17 +96,13 @@ def _adopt(session: Session, row: Outbox, found: Sequence[Found], now: datetime)
     """The oldest text with the same words that no other row of ours is known to be."""
     same = [text for text in found if text.body == row.body]
     known = set(
-        session.scalars(
-            select(Outbox.provider_id).where(Outbox.provider_id.in_([text.provider_id for text in same]))
-        )
+        session.scalars(select(Outbox.provider_id).where(Outbox.provider_id.in_([text.provider_id for text in same])))
     )
     free = [text for text in same if text.provider_id not in known]
     if not free:
         return False
     oldest = min(free, key=lambda text: text.created_at)
-    return receipts.adopt(
-        session, row.id, oldest.provider_id, oldest.status, reason="found at the provider", now=now
-    )
+    return receipts.adopt(session, row.id, oldest.provider_id, oldest.status, reason="found at the provider", now=now)
 
 
 def _not_found(session: Session, row: Outbox, now: datetime) -> bool:

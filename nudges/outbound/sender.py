@@ -106,9 +106,7 @@ class _Drain:
             if lane is None:
                 return None
             rows = outbox.ready(session, lane.id, now=now, limit=BATCH)
-            picked = _pick(
-                session, rows, lane, claimed_by=self.lease.name, sender=self.lease.sender, clock=self.clock
-            )
+            picked = _pick(session, rows, lane, claimed_by=self.lease.name, sender=self.lease.sender, clock=self.clock)
             wait = (1.0 - lane.tokens) / lane.segments_per_second if picked.is_out_of_tokens else 0.0
         # The ones that are over lock their parent first, so each has a transaction of its own.
         for row, over in picked.over:
@@ -191,9 +189,7 @@ class _Picked:
     is_out_of_tokens: bool = False
 
 
-def _pick(
-    session: Session, rows: list[Outbox], lane: Lane, *, claimed_by: str, sender: str, clock: Clock
-) -> _Picked:
+def _pick(session: Session, rows: list[Outbox], lane: Lane, *, claimed_by: str, sender: str, clock: Clock) -> _Picked:
     """Claim, in order of urgency, what may go and what the bucket still pays for."""
     now = clock.now()
     picked = _Picked(attempts=[], over=[])

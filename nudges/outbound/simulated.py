@@ -48,8 +48,7 @@ def list_from(sessions: sessionmaker[Session]) -> Callable[[str, datetime], Sequ
                 .order_by(SimulatedText.at.desc())
             )
             return [
-                Found(provider_id=row.provider_id, body=row.body, status=row.status, created_at=row.at)
-                for row in rows
+                Found(provider_id=row.provider_id, body=row.body, status=row.status, created_at=row.at) for row in rows
             ]
 
     return list_since

@@ -85,7 +85,13 @@ def people(session: Session, *, now: datetime, with_passwords: bool = False) -> 
         email = f"{name}@clinic.example"
         if with_passwords:
             return staff.create_staff(
-                session, program=program, email=email, name=f"{name.title()} Example", role=role, password=PASSWORD, now=now
+                session,
+                program=program,
+                email=email,
+                name=f"{name.title()} Example",
+                role=role,
+                password=PASSWORD,
+                now=now,
             )
         return a_staff(session, program, email, now=now, role=role)
 
