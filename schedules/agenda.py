@@ -94,6 +94,8 @@ def repeat(enrollment: Enrollment, pending: Pending, base: datetime) -> Enrollme
     when = step.when[pending.which] if step and pending.which < len(step.when) else None
     if when is None or (when.every_days is None and when.anchor is not Anchor.GATE):
         return enrollment
+    if any(p.step == pending.step and p.which == pending.which for p in enrollment.agenda):
+        return enrollment
     pending = Pending(
         step=pending.step,
         cycle=next_cycle(enrollment, pending.step),
@@ -174,9 +176,7 @@ def upgrade(enrollment: Enrollment, sequence: Sequence, zone: str) -> Enrollment
     """
     known = {step.id for step in enrollment.sequence.steps}
     fresh = replace(enrollment, sequence=sequence)
-    agenda = [
-        p for p in enrollment.agenda if (step := sequence.step(p.step)) is not None and p.which < len(step.when)
-    ]
+    agenda = [p for p in enrollment.agenda if (step := sequence.step(p.step)) is not None and p.which < len(step.when)]
     agenda += [p for p in first_agenda(sequence, enrollment.started_at) if p.step not in known]
     return replace(fresh, agenda=tuple(agenda))
 
@@ -187,8 +187,7 @@ def shift(enrollment: Enrollment, since: datetime, now: datetime) -> Enrollment:
     if rested.total_seconds() <= 0:
         return enrollment
     agenda = tuple(
-        p if p.base is None or _repeats(enrollment, p) else replace(p, base=p.base + rested)
-        for p in enrollment.agenda
+        p if p.base is None or _repeats(enrollment, p) else replace(p, base=p.base + rested) for p in enrollment.agenda
     )
     return replace(enrollment, agenda=agenda, started_at=enrollment.started_at + rested)
 

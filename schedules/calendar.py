@@ -88,6 +88,4 @@ def _changes(profile: Profile, custody: Custody, day: date) -> bool:
 
 def dates_of(key_dates: tuple[KeyDate, ...], kind: str, zone: str) -> tuple[date, ...]:
     """Local dates of the key dates of `kind` that still stand."""
-    return tuple(
-        localtime.local_date(k.at, zone) for k in key_dates if k.kind == kind and k.status in ("set", "done")
-    )
+    return tuple(localtime.local_date(k.at, zone) for k in key_dates if k.kind == kind and k.status in ("set", "done"))

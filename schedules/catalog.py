@@ -41,9 +41,7 @@ _TOP_KEYS = (
     *("key", "title", "purpose", "enrolled_by", "entry", "exit", "lasts", "at_most", "beside_limit"),
     *("if_worse_twice", "reviewed", "seeds", "steps", "notes"),
 )
-_STEP_KEYS = (
-    "id when kind topic intent seeds text variants answers words then refusals closes_talk combines".split()
-)
+_STEP_KEYS = "id when kind topic intent seeds text variants answers words then refusals closes_talk combines".split()
 _VARIANT_KEYS = ("age", "role", "profile", "reason", "contact")
 
 
@@ -286,9 +284,7 @@ class _Reader:
         self.keys(node, _STEP_KEYS, f"step {node.text('id') or '?'}")
         step_id = node.text("id")
         if not _STEP_ID.fullmatch(step_id):
-            self.error(
-                node.line, f"step id {step_id!r} should look like TK-4: two letters, a dash, a number or letter"
-            )
+            self.error(node.line, f"step id {step_id!r} should look like TK-4: two letters, a dash, a number or letter")
         kind = self.member(node, "kind", Kind, Kind.TIP)
         topic = self.member(node, "topic", Topic, Topic.SYSTEM)
         texts = None if kind is Kind.STAFF else self.texts(node.child("text"), where=step_id)
@@ -375,9 +371,7 @@ class _Reader:
             if not then:
                 self.error(answer.line, f"answer {digit} has no effect; write `then: [next]` if nothing follows")
             reply = (
-                self.texts(answer.child("reply"), where=f"the reply to {digit}")
-                if "reply" in answer.pairs
-                else None
+                self.texts(answer.child("reply"), where=f"the reply to {digit}") if "reply" in answer.pairs else None
             )
             twice = tuple(self.effects(answer.child("twice")))
             found[digit] = Answer(digit=digit, means=answer.text("means"), then=then, twice=twice, reply=reply)

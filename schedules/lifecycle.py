@@ -76,9 +76,31 @@ def at(thread: Thread, policy: Policy, now: datetime) -> Thread:
     """The thread as it stands at `now`: pauses that are over have ended, lapsed questions count as silence."""
     if thread.status == "paused" and thread.paused_until is not None and now >= thread.paused_until:
         thread = resume(thread, thread.paused_until, policy)
-    thread = pacing.settled(thread, policy, now)
+    thread = _lapsed(thread, policy, now)
     enrollments = tuple(agenda.with_each_session(e, thread) for e in thread.enrollments)
     return replace(thread, enrollments=enrollments)
+
+
+def _lapsed(thread: Thread, policy: Policy, now: datetime) -> Thread:
+    """A question that nobody answered: silence is counted, a talk whose outcome is unknown may be tried again."""
+    question = thread.pace.question
+    thread = pacing.settled(thread, policy, now)
+    if question is None or thread.pace.question is not None:
+        return thread
+    enrollment = thread.enrollment(question.enrollment)
+    step = enrollment.sequence.step(question.step) if enrollment else None
+    if enrollment is None or step is None:
+        return thread
+    if thread.pace.silence_count >= policy.silence_monthly_after and "streak" in enrollment.facts:
+        facts = {**enrollment.facts, "streak": 0}
+        instants = {k: v for k, v in enrollment.instants.items() if k != "streak_at"}
+        enrollment = replace(enrollment, facts=facts, instants=instants)
+    talk = (
+        enrollment.sequence.step(next((w.step for w in step.when if w.step), None) or "") if step.closes_talk else None
+    )
+    if talk is not None:
+        enrollment = agenda.add_now(enrollment, talk, question.until, thread.profile.timezone)
+    return thread.with_enrollment(enrollment)
 
 
 def ends_at(enrollment: Enrollment, thread: Thread) -> datetime | None:

@@ -68,9 +68,16 @@ class Candidate:
 
 def key_date(thread: Thread, kind: str, nth: int) -> KeyDate | None:
     """The key date that still stands, none when it is unknown or cancelled."""
-    return next(
-        (k for k in thread.key_dates if k.kind == kind and k.nth == nth and k.status in ("set", "done")), None
-    )
+    return next((k for k in thread.key_dates if k.kind == kind and k.nth == nth and k.status in ("set", "done")), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place:
+    """Where a pending step stands: the step, the moment that counts, the enrollment."""
+
+    step: Step
+    when: When
+    enrollment: Enrollment
 
 
 def due_of(pending: Pending, enrollment: Enrollment, thread: Thread, policy: Policy) -> Due | None:
@@ -78,30 +85,39 @@ def due_of(pending: Pending, enrollment: Enrollment, thread: Thread, policy: Pol
     step = enrollment.sequence.step(pending.step)
     if step is None or pending.which >= len(step.when):
         return None
-    when = step.when[pending.which]
-    due = _counted(pending, when, enrollment, thread, policy)
-    if due is None:
-        return None
-    at = due.at
-    if pending.not_before is not None:
-        at = max(at, pending.not_before)
-    return replace(due, at=at)
+    place = _Place(step=step, when=step.when[pending.which], enrollment=enrollment)
+    due = _counted(pending, place, thread, policy)
+    if due is None or pending.not_before is None:
+        return due
+    return replace(due, at=max(due.at, pending.not_before))
 
 
-def _counted(pending: Pending, when: When, enrollment: Enrollment, thread: Thread, policy: Policy) -> Due | None:
+def _counted(pending: Pending, place: _Place, thread: Thread, policy: Policy) -> Due | None:
+    when = place.when
     if when.anchor is Anchor.GATE:
-        since = enrollment.instants.get("streak_at")
-        return None if since is None else Due(at=_preferred(since, when.offset_days, thread, policy))
+        return _gate_holds(when, place.enrollment, thread, policy)
     if pending.base is not None:
-        return Due(at=_from_base(pending.base, when, enrollment, thread, policy))
+        return Due(at=_from_base(pending.base, place, thread, policy))
     if when.anchor in (Anchor.ENROLLED, Anchor.STEP, Anchor.TRY, Anchor.ANSWER):
-        return Due(at=_from_base(enrollment.started_at, when, enrollment, thread, policy))
-    return _from_key_date(pending, when, enrollment, thread, policy)
+        return Due(at=_from_base(place.enrollment.started_at, place, thread, policy))
+    return _from_key_date(pending, when, thread, policy)
 
 
-def _from_key_date(
-    pending: Pending, when: When, enrollment: Enrollment, thread: Thread, policy: Policy
-) -> Due | None:
+def _gate_holds(when: When, enrollment: Enrollment, thread: Thread, policy: Policy) -> Due | None:
+    """Some days after the last condition came true; none while one is missing that time alone cannot mend."""
+    since = enrollment.instants.get("streak_at")
+    if since is None:
+        return None
+    at = _preferred(since, when.offset_days, thread, policy)
+    verdict = gate.break_gate(enrollment, thread, policy, at)
+    if verdict is None:
+        return Due(at=at)
+    if verdict.until is None:
+        return None
+    return Due(at=max(verdict.until, _preferred(verdict.until, 0, thread, policy)))
+
+
+def _from_key_date(pending: Pending, when: When, thread: Thread, policy: Policy) -> Due | None:
     date = key_date(thread, when.anchor.value, pending.nth or when.nth)
     if date is None:
         return None
@@ -113,24 +129,33 @@ def _from_key_date(
     return Due(at=at, before_event=date.at if leads else None)
 
 
-def _from_base(base: datetime, when: When, enrollment: Enrollment, thread: Thread, policy: Policy) -> datetime:
+def _from_base(base: datetime, place: _Place, thread: Thread, policy: Policy) -> datetime:
     """Days mean a date at its preferred moment, hours and minutes that very minute, both on the wall clock."""
+    when = place.when
     if when.slot is Slot.MORNING:
         return _next_morning(base, when.offset_hours, thread, policy)
-    factor = pacing.stretch(thread.pace, policy)
-    slows = factor > 1 and pacing.slows_in_silence(enrollment.sequence.key, Kind.CHECKIN)
-    days = when.offset_days
-    if when.every_days is not None and enrollment.cycles:
-        days = enrollment.facts.get("interval_days", when.every_days)
-        if pacing.is_monthly(thread.pace, policy):
-            days, factor = max(days, policy.silence_monthly_days), 1
-    if slows and days > 0:
-        days = _slowed(base, days, factor, thread, repeats=when.every_days is not None)
-    if when.slot in (Slot.PREFERRED, Slot.WEEKEND) or (when.slot is Slot.WINDOW and days > 0):
-        if when.slot is Slot.WINDOW and when.anchor is not Anchor.ENROLLED:
-            return localtime.plus_wall(base, thread.profile.timezone, days=days, hours=when.offset_hours)
-        return _preferred(base, days, thread, policy, from_midnight=when.slot is Slot.WINDOW)
+    days = _days(base, place, thread, policy)
+    if when.slot is Slot.WINDOW and when.anchor is Anchor.ENROLLED:
+        return _preferred(base, days, thread, policy, from_midnight=True)
+    if when.slot in (Slot.PREFERRED, Slot.WEEKEND):
+        return _preferred(base, days, thread, policy)
     return _shifted(base, replace(when, offset_days=days), thread)
+
+
+def _days(base: datetime, place: _Place, thread: Thread, policy: Policy) -> int:
+    """The offset in days, with the interval of a repeating step and what silence makes of both."""
+    when, step, enrollment = place.when, place.step, place.enrollment
+    days, repeats = when.offset_days, when.every_days is not None and base != enrollment.started_at
+    if when.every_days is not None and repeats:
+        is_pulse = step.kind is Kind.CHECKIN
+        days = enrollment.facts.get("interval_days", when.every_days) if is_pulse else when.every_days
+    factor = pacing.stretch(thread.pace, policy)
+    slows = pacing.slows_in_silence(enrollment.sequence.key, step.kind) and step.kind is not Kind.STAFF
+    if factor == 1 or not slows or days <= 0:
+        return days
+    if repeats and pacing.is_monthly(thread.pace, policy):
+        return max(days, policy.silence_monthly_days)
+    return _slowed(base, days, factor, thread, repeats=repeats)
 
 
 def _slowed(base: datetime, days: int, factor: int, thread: Thread, *, repeats: bool) -> int:
@@ -147,9 +172,7 @@ def _shifted(base: datetime, when: When, thread: Thread) -> datetime:
     return localtime.ceil_minute(at) + timedelta(minutes=when.offset_minutes)
 
 
-def _preferred(
-    base: datetime, days: int, thread: Thread, policy: Policy, *, from_midnight: bool = False
-) -> datetime:
+def _preferred(base: datetime, days: int, thread: Thread, policy: Policy, *, from_midnight: bool = False) -> datetime:
     """`days` dates after `base`, at the family's preferred moment (its midnight for what looks for a window)."""
     zone = thread.profile.timezone
     day = localtime.local_date(base, zone) + days * _DAY

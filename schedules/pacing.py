@@ -165,7 +165,15 @@ def sequence_allows(
     limit = sequence.at_most
     if limit.count == 1:
         return _slot_free(thread, policy, limit, sent, factor, at)
-    return _rolling([m.at for m in sent], limit.count, limit.days * factor, at)
+    return _rolling_wall(thread, [m.at for m in sent], limit.count, limit.days * factor, at)
+
+
+def _rolling_wall(thread: Thread, sent: list[datetime], limit: int, days: int, at: datetime) -> datetime | None:
+    """As `_rolling`, but on the wall clock: a text every week at the same local time stays so over a clock change."""
+    if len(sent) < limit:
+        return None
+    free = localtime.plus_wall(sent[-limit], thread.profile.timezone, days=days)
+    return free if at < free else None
 
 
 def _is_beside_limit(kind: Kind, closes_talk: bool, sequence: Sequence) -> bool:

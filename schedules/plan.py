@@ -131,15 +131,15 @@ def _drop(thread: Thread, candidate: Candidate, policy: Policy, expires_at: date
     verdict = gate.may_go(asked, thread, policy, expires_at)
     said = gate.say(expires_at, thread)
     again = candidate.step.kind in ONCE_MORE and candidate.pending.replans < 1
-    if isinstance(verdict, Go):
+    why = candidate.reason if isinstance(verdict, Go) else verdict.reason
+    if isinstance(verdict, Go) and candidate.at is not None and why.code in ("due", "calm_window"):
         words = f"Its moment passed at {said} without being sent; late is worse than not at all."
         reason = Reason(code="expired", words=words, inputs={"expires_at": expires_at.isoformat()})
         outcome = "expired"
     else:
-        why = verdict.reason
         words = f"Not sent: {why.words.split(': ', 1)[-1].rstrip('.')}, until its moment passed at {said}."
         reason = Reason(code=why.code, words=words, inputs={**why.inputs, "expires_at": expires_at.isoformat()})
-        outcome = "dropped"
+        outcome = "held" if why.code.startswith("hold_") else "dropped"
         # A hold or another sequence in its place is no lost race: nothing is made up for later.
         again = again and not why.code.startswith(("hold_", "off_in_", "gate_", "safety", "not_screened"))
     return Drop(
@@ -171,9 +171,7 @@ def _finished(thread: Thread, candidates: list[Candidate], policy: Policy, now: 
     return None
 
 
-def _pause_after_silence(
-    thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime
-) -> Decision | None:
+def _pause_after_silence(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
     asked_at = thread.pace.stay_asked_at
     if asked_at is None or now < asked_at + timedelta(days=policy.silence_answer_days):
         return None
@@ -262,15 +260,9 @@ def _yields_to(candidate: Candidate, others: list[Candidate], thread: Thread, po
     sent = replace(thread, pace=pacing.remember(thread.pace, mark_of(candidate.proposal, policy, candidate.at)))
     week = candidate.at + timedelta(days=policy.cap_week_days)
     for other in others:
-        if (
-            other.at is None
-            or other.enrollment.id == candidate.enrollment.id
-            or other.priority >= candidate.priority
-        ):
+        if other.at is None or other.enrollment.id == candidate.enrollment.id or other.priority >= candidate.priority:
             continue
-        if candidate.at < other.at < week and not isinstance(
-            gate.may_go(other.proposal, sent, policy, other.at), Go
-        ):
+        if candidate.at < other.at < week and not isinstance(gate.may_go(other.proposal, sent, policy, other.at), Go):
             return other
     return None
 

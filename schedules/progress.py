@@ -84,9 +84,7 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
     enrollment = agenda.after_sending(enrollment, decision.step.id, now)
     enrollment = agenda.repeat(enrollment, pending, now)
     if decision.step.kind is Kind.GATE:
-        # Asked once; another asking needs an answer or a month (silence is not an answer).
-        wait = localtime.plus_wall(now, thread.profile.timezone, days=policy.break_least_days)
-        enrollment = replace(enrollment, instants={**enrollment.instants, "gate_wait_until": wait})
+        enrollment = _gate_rests(enrollment, thread, policy, now)
     pace = replace(pacing.remember(thread.pace, mark_of(decision.proposal, policy, now)), planned=None)
     if decision.step.answers:
         question = _question(
@@ -101,6 +99,12 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
         # A question that makes room for another was not answered either.
         pace = replace(_superseded(pace), question=question)
     return replace(thread.with_enrollment(enrollment), pace=pace)
+
+
+def _gate_rests(enrollment: Enrollment, thread: Thread, policy: Policy, now: datetime) -> Enrollment:
+    """Asked, or missed: another asking needs an answer or a month (silence is not an answer)."""
+    wait = localtime.plus_wall(now, thread.profile.timezone, days=policy.break_least_days)
+    return replace(enrollment, instants={**enrollment.instants, "gate_wait_until": wait})
 
 
 def _superseded(pace: Pace) -> Pace:
@@ -160,6 +164,9 @@ def _dropped(thread: Thread, decision: Drop, policy: Policy, now: datetime) -> T
         enrollment = replace(enrollment, agenda=(*enrollment.agenda, again))
     else:
         enrollment = agenda.repeat(enrollment, pending, due.at if due else now)
+        step = enrollment.sequence.step(decision.step)
+        if step is not None and step.kind is Kind.GATE:
+            enrollment = _gate_rests(enrollment, thread, policy, now)
     return replace(thread.with_enrollment(enrollment), pace=replace(thread.pace, planned=None))
 
 
@@ -184,9 +191,7 @@ def _ended(thread: Thread, decision: Finish, now: datetime) -> Thread:
     return replace(thread, status="paused", paused_until=None, pace=pace)
 
 
-def unsent(
-    thread: Thread, proposal: Proposal, policy: Policy, now: datetime, *, expired: bool, reason: str
-) -> Thread:
+def unsent(thread: Thread, proposal: Proposal, policy: Policy, now: datetime, *, expired: bool, reason: str) -> Thread:
     """The thread after an outbox row could not be handed over: its mark is taken back, its question closed.
 
     A step that may be tried once more comes back in a new round; what hung on its sending leaves the agenda.

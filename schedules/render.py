@@ -55,7 +55,7 @@ def _fits(key: str, wanted: str, profile: Profile) -> bool:
 
 def wording(profile: Profile) -> str:
     """The wording profile. An order, or not knowing whether there is one, reads as `ordered` (PR-14)."""
-    if profile.profile == "gentle" and profile.court_ordered == "yes":
+    if profile.profile == "gentle" and profile.court_ordered != "no":
         return "ordered"
     return profile.profile
 

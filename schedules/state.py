@@ -48,9 +48,7 @@ def enrollment_to_json(enrollment: Enrollment) -> dict[str, Any]:
     }
 
 
-def enrollment_from_json(
-    data: Mapping[str, Any], *, id: str, sequence: Sequence, started_at: datetime
-) -> Enrollment:
+def enrollment_from_json(data: Mapping[str, Any], *, id: str, sequence: Sequence, started_at: datetime) -> Enrollment:
     return Enrollment(
         id=id,
         sequence=sequence,

@@ -17,6 +17,7 @@ from schedules.values import Profile, Span, Thread, Week
 
 _DAY = timedelta(days=1)
 _MIDNIGHT = 1440
+_OFFERED = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,9 +97,7 @@ def open_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
     dinner = profile.dinner_time[day.weekday()]
     if dinner is not None:
         start = _minute(dinner)
-        quiet = Span(
-            start=start - policy.dinner_quiet_before_minutes, end=start + policy.dinner_quiet_after_minutes
-        )
+        quiet = Span(start=start - policy.dinner_quiet_before_minutes, end=start + policy.dinner_quiet_after_minutes)
         spans = subtract(spans, quiet)
     quiet_from = bedtime(profile, day) - policy.bed_quiet_before_minutes
     # "Not after": the minute of bedtime - 30 itself is still allowed.
@@ -234,17 +233,20 @@ def send_moment(thread: Thread, policy: Policy, window: Window, *, not_before: d
 
 
 def offered(thread: Thread, policy: Policy, now: datetime) -> tuple[Window, ...]:
-    """Four calm windows of the coming week that can be reached, weekends first (ON-3)."""
-    zone = thread.profile.timezone
-    first = localtime.local_date(now, zone) + _DAY
-    found = [
-        window
-        for n in range(7)
-        for window in calm_windows(thread, policy, first + n * _DAY)
-        if send_moment(thread, policy, window, not_before=now) is not None
-    ]
-    ranked = sorted(found, key=lambda w: (w.day.weekday() < 5, w.day, w.start))
-    return tuple(sorted(ranked[:4], key=lambda w: (w.day, w.start)))
+    """Up to four calm windows to choose from (ON-3): of each coming day the last one that a text can precede.
+
+    Evenings differ between families, and four choices should span the week.
+    """
+    first = localtime.local_date(now, thread.profile.timezone) + _DAY
+    found: list[Window] = []
+    for n in range(7):
+        reachable = [
+            window
+            for window in calm_windows(thread, policy, first + n * _DAY)
+            if send_moment(thread, policy, window, not_before=now) is not None
+        ]
+        found += reachable[-1:]
+    return tuple(found[:_OFFERED])
 
 
 def as_profile(chosen: tuple[Window, ...]) -> dict[str, list[str]]:

@@ -1,0 +1,75 @@
+"""The values that placeholders stand for, as far as the thread itself knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
+
+from schedules import localtime, windows
+from schedules.catalog import Idea
+from schedules.policy import Policy
+from schedules.values import Profile, Texts, Thread
+
+# Spanish days without the accents that would make every text with a day cost twice (á is not in GSM-7).
+DAYS: Mapping[str, tuple[str, ...]] = {
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "es": ("lunes", "martes", "miercoles", "jueves", "viernes", "sabado", "domingo"),
+}
+
+
+def of_thread(
+    thread: Thread, policy: Policy, now: datetime, *, ideas: Sequence[Idea] = (), cycle: int = 1
+) -> dict[str, str]:
+    """{day}, {time}, {idea} and {w1} to {w4}, each only when there is one."""
+    profile = thread.profile
+    found: dict[str, str] = {}
+    session_at = next_session(thread, now)
+    if session_at is not None:
+        shown = localtime.local(session_at, profile.timezone)
+        found |= {"day": day_words(shown.date(), profile.pref_lang), "time": clock_words(shown.time())}
+    idea = idea_for(profile, ideas, cycle)
+    if idea is not None:
+        found["idea"] = in_language(idea.texts, profile)
+    for n, window in enumerate(windows.offered(thread, policy, now), start=1):
+        wall = time(window.start // 60 % 24, window.start % 60)
+        found[f"w{n}"] = f"{day_words(window.day, profile.pref_lang)} {clock_words(wall)}"
+    return found
+
+
+def next_session(thread: Thread, now: datetime) -> datetime | None:
+    """When the next session is, if one is set."""
+    coming = (key.at for key in thread.key_dates if key.kind == "session" and key.status == "set" and key.at > now)
+    return min(coming, default=None)
+
+
+def day_words(day: date, lang: str) -> str:
+    """The weekday, such as Wednesday."""
+    return DAYS[lang][day.weekday()]
+
+
+def clock_words(wall: time) -> str:
+    """The time of day as people text it: 4 pm, 10:30 am. The same in both languages."""
+    hour, half = wall.hour % 12 or 12, "am" if wall.hour < 12 else "pm"
+    return f"{hour}:{wall.minute:02d} {half}" if wall.minute else f"{hour} {half}"
+
+
+def idea_for(profile: Profile, ideas: Sequence[Idea], cycle: int) -> Idea | None:
+    """The `cycle`-th idea that fits the family, easiest first (PR-22), starting over after the last."""
+    fitting = sorted((i for i in ideas if _fits(i, profile)), key=lambda idea: (idea.rung, idea.id))
+    return fitting[(cycle - 1) % len(fitting)] if fitting else None
+
+
+def _fits(idea: Idea, profile: Profile) -> bool:
+    if idea.ages and profile.age_band is not None and profile.age_band not in idea.ages:
+        return False
+    if idea.roles and profile.role not in idea.roles:
+        return False
+    if profile.contact_plan == "remote" and not idea.remote:
+        return False
+    supervised = profile.contact_plan == "supervised" or profile.custody.pattern == "supervised"
+    return idea.supervised_ok if supervised else True
+
+
+def in_language(texts: Texts, profile: Profile) -> str:
+    """The family's one of the four texts."""
+    return str(getattr(texts, f"discreet_{profile.pref_lang}" if profile.discreet else profile.pref_lang))

@@ -1,0 +1,183 @@
+"""The files of a simulation: a family's profile with its dates, and what parent and staff do.
+
+Read as text and decided by the schema: unknown keys and values of the wrong form are faults that name the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import yaml
+
+from schedules import localtime, profile
+from schedules.values import KeyDate, Profile
+
+DATE_KINDS = ("session", "break_start", "crisis_report", "court", "next_review", "consult", "visit")
+_ACT_KEYS = ("on", "nth", "every", "after", "at", "text", "staff", "key", "to", "outage")
+_STAFF = ("move", "cancel", "set", "release")
+
+
+class ScriptError(ValueError):
+    """A file has faults; `faults` lists all of them with the file's name."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Act:
+    """One thing that the parent or staff do: at an instant, or some time after a step is sent."""
+
+    order: int
+    at: datetime | None = None
+    on: str | None = None
+    nth: int = 1
+    every: bool = False
+    after: timedelta = timedelta()
+    text: str | None = None
+    staff: str | None = None
+    key: str | None = None
+    to: datetime | None = None
+    outage: timedelta | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """A profile file: who, which dates, which sequences."""
+
+    profile: Profile
+    key_dates: tuple[KeyDate, ...]
+    sequences: tuple[str, ...]
+
+
+def load_text(text: str, *, where: str) -> Any:
+    """YAML with every scalar as text (`on:` is no truth value, 18:30 no number). Raises ScriptError."""
+    try:
+        return _plain(yaml.compose(text, Loader=yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ScriptError([f"{where}:{line}: this is not YAML: {error.problem}"]) from None
+
+
+def _plain(node: yaml.Node | None) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _plain(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item) for item in node.value]
+    if node is None or (node.tag == "tag:yaml.org,2002:null"):
+        return None
+    return str(node.value)
+
+
+def family(text: str, *, where: str) -> Family:
+    """Read a profile file. Raises ScriptError with all faults."""
+    data = load_text(text, where=where)
+    if not isinstance(data, Mapping):
+        raise ScriptError([f"{where}: should be a mapping of profile keys"])
+    faults: list[str] = []
+    rest = {k: v for k, v in data.items() if k not in ("key_dates", "sequences")}
+    try:
+        found = profile.parse(rest, where=where)
+    except profile.ProfileError as error:
+        raise ScriptError(error.faults) from None
+    dates = key_dates(data.get("key_dates") or {}, found.timezone, where=where, faults=faults)
+    if faults:
+        raise ScriptError(faults)
+    sequences = tuple(str(key) for key in profile.items(data.get("sequences")))
+    return Family(profile=found, key_dates=dates, sequences=sequences)
+
+
+def key_dates(data: Any, zone: str, *, where: str, faults: list[str]) -> tuple[KeyDate, ...]:
+    """Key dates by kind; a kind with several holds them in order."""
+    if not isinstance(data, Mapping):
+        faults.append(f"{where}: key_dates should be a mapping from a kind to its dates")
+        return ()
+    found: list[KeyDate] = []
+    for kind, raw in data.items():
+        if kind not in DATE_KINDS:
+            faults.append(f"{where}: key_dates: unknown kind {kind!r}; known: {', '.join(DATE_KINDS)}")
+            continue
+        for nth, item in enumerate(profile.items(raw), start=1):
+            try:
+                at, date_only = instant(item, zone)
+                found.append(KeyDate(kind=kind, nth=nth, at=at, date_only=date_only))
+            except ValueError as error:
+                faults.append(f"{where}: key_dates: {kind}: {error}")
+    return tuple(found)
+
+
+def instant(raw: Any, zone: str) -> tuple[datetime, bool]:
+    """ "2025-03-13T16:00" as wall time in `zone`, or with its own offset; a bare date is its midnight."""
+    text = str(raw).strip().replace(" ", "T").replace("Z", "+00:00")
+    try:
+        if "T" not in text:
+            return localtime.to_utc(date.fromisoformat(text), time(), zone), True
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{raw!r} is no date; write 2025-03-13 or 2025-03-13T16:00") from None
+    if at.tzinfo is not None:
+        return at.astimezone(localtime.zone("UTC")), False
+    return localtime.to_utc(at.date(), at.time(), zone), False
+
+
+def script(text: str, zone: str, *, where: str) -> tuple[Act, ...]:
+    """Read a script file. Raises ScriptError with all faults."""
+    data = load_text(text, where=where)
+    faults: list[str] = []
+    acts: list[Act] = []
+    for order, item in enumerate(data if isinstance(data, list) else [data]):
+        named = f"{where}: entry {order + 1}"
+        if not isinstance(item, Mapping):
+            faults.append(f"{named} should be a mapping such as {{at: 2025-03-15T12:40, text: HARD}}")
+            continue
+        unknown = [key for key in item if key not in _ACT_KEYS]
+        if unknown:
+            faults.append(f"{named}: unknown key {unknown[0]!r}; known keys: {', '.join(_ACT_KEYS)}")
+            continue
+        try:
+            acts.append(_act(item, order, zone))
+        except ValueError as error:
+            faults.append(f"{named}: {error}")
+    if faults:
+        raise ScriptError(faults)
+    return tuple(acts)
+
+
+def _act(item: Mapping[str, Any], order: int, zone: str) -> Act:
+    if ("on" in item) == ("at" in item):
+        raise ValueError("give either `on` (a step) or `at` (an instant)")
+    deeds = [key for key in ("text", "staff", "outage") if key in item]
+    if len(deeds) != 1:
+        raise ValueError("give exactly one of `text`, `staff` or `outage`")
+    staff = item.get("staff")
+    if staff is not None and staff not in _STAFF:
+        raise ValueError(f"staff {staff!r} should be one of: {', '.join(_STAFF)}")
+    if staff in ("move", "set") and "to" not in item:
+        raise ValueError(f"staff: {staff} needs `to`")
+    return Act(
+        order=order,
+        at=instant(item["at"], zone)[0] if "at" in item else None,
+        on=item.get("on"),
+        nth=int(item.get("nth", 1)),
+        every=str(item.get("every", "")).lower() in ("true", "yes"),
+        after=duration(item.get("after", "0m")),
+        text=item.get("text"),
+        staff=staff,
+        key=item.get("key"),
+        to=instant(item["to"], zone)[0] if "to" in item else None,
+        outage=duration(item["outage"]) if "outage" in item else None,
+    )
+
+
+def duration(raw: Any) -> timedelta:
+    """ "30m", "2h", "1d", "1h30m"."""
+    parts = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?", str(raw).strip())
+    if not parts or not any(parts.groups()):
+        raise ValueError(f"{raw!r} is no duration; write 30m, 2h or 1d")
+    days, hours, minutes = (int(part or 0) for part in parts.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes)

@@ -1,0 +1,394 @@
+"""A simulated calendar for one parent: the functions that plan real texts, on invented days, without a database.
+
+Yields events in time order as plain mappings (JSON lines when printed). Formats: docs/simulate.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from schedules import answers, entry, fillings, lifecycle, localtime, plan, render, segments
+from schedules.catalog import Library
+from schedules.policy import Policy
+from schedules.script import Act
+from schedules.values import (
+    Ask,
+    Drop,
+    Finish,
+    Hold,
+    Idle,
+    KeyDate,
+    Kind,
+    Proposal,
+    Reason,
+    Send,
+    StaffTask,
+    Thread,
+    Wait,
+)
+
+Event = dict[str, Any]
+Screen = Callable[[str], "Danger | None"]
+
+_ORG = "Family Support"
+_MOST_DECISIONS = 40
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Danger:
+    """What a crisis screen says of a text: level "crisis" or "check", tier, and the reply."""
+
+    level: str
+    tier: str | None
+    why: str
+    reply: str
+
+
+def run(
+    thread: Thread,
+    *,
+    library: Library,
+    sequences: Sequence[str],
+    policy: Policy,
+    start: datetime,
+    days: int,
+    script: Sequence[Act] = (),
+    screen: Screen | None = None,
+) -> Iterator[Event]:
+    """All events of `days` days from `start` for one parent who enters `sequences` at the start."""
+    yield from _Run(thread, library, policy, start, start + timedelta(days=days), script, screen).events(sequences)
+
+
+class _Run:
+    """One simulated calendar. Time only moves forward, from look to look and from act to act."""
+
+    def __init__(
+        self,
+        thread: Thread,
+        library: Library,
+        policy: Policy,
+        start: datetime,
+        end: datetime,
+        script: Sequence[Act],
+        screen: Screen | None,
+    ) -> None:
+        self.thread, self.library, self.policy = thread, library, policy
+        self.now, self.end, self.screen = start, end, screen
+        self.replies_to = [act for act in script if act.on is not None]
+        self.sent_counts: dict[str, int] = {}
+        self.acts = sorted((act for act in script if act.at is not None), key=lambda act: (act.at, act.order))
+        self.down_until: datetime | None = None
+        self.enrolled = 0
+
+    # ------------------------------------------------------------ the calendar
+
+    def events(self, sequences: Sequence[str]) -> Iterator[Event]:
+        for key in sequences:
+            yield from self.enter(key)
+        while True:
+            look_at = self.now
+            if self.down_until is None or self.now >= self.down_until:
+                self.down_until = None
+                look_at_found, events = self.look()
+                yield from events
+                look_at = look_at_found or self.end
+            else:
+                look_at = self.down_until
+            act_at = self.acts[0].at if self.acts else None
+            upcoming = min([t for t in (look_at, act_at) if t is not None])
+            if upcoming >= self.end:
+                return
+            self.now = max(self.now, upcoming)
+            while self.acts and self.acts[0].at is not None and self.acts[0].at <= self.now:
+                yield from self.act(self.acts.pop(0))
+
+    def look(self) -> tuple[datetime | None, list[Event]]:
+        """Decide and carry out until the core waits; when to look again, and what happened."""
+        events: list[Event] = []
+        for _ in range(_MOST_DECISIONS):
+            decision = plan.decide(self.thread, self.policy, self.now)
+            before = self.thread
+            self.thread = plan.advance(self.thread, decision, self.policy, self.now)
+            if isinstance(decision, Wait):
+                return decision.until, events
+            if isinstance(decision, Idle):
+                return None, events
+            events += self.carried_out(before, decision)
+        raise RuntimeError(f"more than {_MOST_DECISIONS} decisions at {self.now.isoformat()}")
+
+    def carried_out(self, before: Thread, decision: Send | Drop | StaffTask | Ask | Finish) -> list[Event]:
+        if isinstance(decision, Send):
+            return self.send(before, decision)
+        if isinstance(decision, Drop):
+            name = "expire" if decision.outcome == "expired" else "drop"
+            enrollment = before.enrollment(decision.enrollment)
+            key = enrollment.sequence.key if enrollment else ""
+            return [self.event(name, decision.reason, sequence=key, step=decision.step, again=decision.again or None)]
+        if isinstance(decision, StaffTask):
+            return [self.task(decision, before)]
+        if isinstance(decision, Ask):
+            return self.ask(decision)
+        return self.finish(before, decision)
+
+    def event(self, name: str, reason: Reason | str, **more: Any) -> Event:
+        zone = self.thread.profile.timezone
+        found: Event = {"at": _utc(self.now), "local": localtime.local(self.now, zone).isoformat(), "event": name}
+        found |= {key: value for key, value in more.items() if value is not None}
+        if isinstance(reason, Reason):
+            return found | {"code": reason.code, "reason": reason.words}
+        return found | {"reason": reason}
+
+    # ------------------------------------------------------------ texts
+
+    def values(self, cycle: int) -> dict[str, str]:
+        known = fillings.of_thread(self.thread, self.policy, self.now, ideas=self.library.ideas, cycle=cycle)
+        return {"org": _ORG, "staff": "Ana", "resource": "Riverside Family Center", **known}
+
+    def send(self, before: Thread, decision: Send) -> list[Event]:
+        proposal, step = decision.proposal, decision.step
+        try:
+            rendered = render.for_step(step, self.thread.profile, self.values(decision.cycle))
+        except render.MissingValue as missing:
+            words = f"Not sent: {missing}."
+            self.thread = plan.unsent(self.thread, proposal, self.policy, self.now, expired=False, reason=words)
+            return [self.event("drop", Reason(code="missing_value", words=words), step=step.id)]
+        self.answer_later(step.id)
+        return [self.sent(proposal, rendered, decision.reason)]
+
+    def sent(self, proposal: Proposal, rendered: render.Rendered, reason: Reason) -> Event:
+        zone = self.thread.profile.timezone
+        window = [localtime.local(at, zone).isoformat() for at in proposal.window] if proposal.window else None
+        return self.event(
+            "send",
+            reason,
+            sequence=proposal.sequence,
+            step=proposal.step,
+            cycle=proposal.cycle,
+            kind=proposal.kind.value,
+            topic=proposal.topic.value,
+            lang=rendered.lang,
+            text=rendered.text,
+            segments=rendered.segments.parts,
+            expires_at=_utc(proposal.expires_at),
+            window=window,
+        )
+
+    def ask(self, decision: Ask) -> list[Event]:
+        texts = self.library.system[decision.step]
+        profile = self.thread.profile
+        rendered = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=self.values(1))
+        self.answer_later(decision.step)
+        return [self.sent(decision.proposal, rendered, decision.reason)]
+
+    def answer_later(self, step_id: str) -> None:
+        """Plan the scripted answer to this sending of `step_id`, if there is one."""
+        self.sent_counts[step_id] = self.sent_counts.get(step_id, 0) + 1
+        for act in self.replies_to:
+            if act.on == step_id and (act.every or act.nth == self.sent_counts[step_id]):
+                at = self.now + act.after
+                self.acts.append(replace(act, at=at, on=None))
+        self.acts.sort(key=lambda act: (act.at, act.order))
+
+    # ------------------------------------------------------------ enrollments
+
+    def enter(self, key: str, at_step: str | None = None, *, only: bool = False) -> list[Event]:
+        sequence = self.library.sequences.get(key)
+        if sequence is None:
+            return [self.event("staff", f"{key} is not in the library.", sequence=key, priority=3)]
+        why_not = None if only else entry.refusal(key, self.thread, self.policy, self.now)
+        if why_not is not None:
+            return [self.event("staff", why_not, sequence=key, priority=2, task=f"{key} could not begin")]
+        self.enrolled += 1
+        self.thread = lifecycle.enroll(
+            self.thread,
+            sequence,
+            enrollment_id=str(self.enrolled),
+            now=self.now,
+            policy=self.policy,
+            at_step=at_step,
+            only=only,
+        )
+        return [self.event("state", f"{key} begins.", sequence=key, state="started", step=at_step)]
+
+    def finish(self, before: Thread, decision: Finish) -> list[Event]:
+        if decision.pause:
+            return [self.event("state", decision.reason, state="paused")]
+        enrollment = before.enrollment(decision.enrollment or "")
+        key = enrollment.sequence.key if enrollment else ""
+        return [self.event("state", decision.reason, sequence=key, state="ended")]
+
+    def task(self, task: StaffTask, before: Thread) -> Event:
+        enrollment = before.enrollment(task.enrollment or "")
+        return self.event(
+            "staff",
+            task.reason,
+            sequence=enrollment.sequence.key if enrollment else None,
+            step=task.step,
+            priority=task.priority,
+            task=task.words,
+        )
+
+    # ------------------------------------------------------------ acts of the parent and of staff
+
+    def act(self, act: Act) -> list[Event]:
+        if act.outage is not None:
+            self.down_until = self.now + act.outage
+            return []
+        if act.text is not None:
+            return self.text_in(act.text)
+        return _STAFF[act.staff or ""](self, act)
+
+    def text_in(self, text: str) -> list[Event]:
+        events = [self.event("in", "The parent texted.", text=text)]
+        folded = answers.reads(text)
+        if folded is None and text.strip().casefold() in (
+            "stop",
+            "alto",
+            "baja",
+            "cancel",
+            "cancelar",
+            "unsubscribe",
+        ):
+            self.thread = replace(self.thread, status="opted_out")
+            return [*events, self.reply("stop_done", text), self.event("state", "Opted out.", state="opted_out")]
+        if folded is None and text.strip().casefold() in ("start", "unstop"):
+            return events + self.revived(text)
+        danger = self.screen(text) if self.screen else None
+        if danger is not None:
+            return events + self.danger(danger, text)
+        if self.thread.status == "opted_out":
+            return events
+        return events + self.answered(text)
+
+    def revived(self, text: str) -> list[Event]:
+        self.thread = replace(self.thread, status="active")
+        return [self.reply("start_done", text), self.event("state", "START revives.", state="active")]
+
+    def danger(self, danger: Danger, text: str) -> list[Event]:
+        """Instructions at once at any hour, everything held, a person alerted (PR-12)."""
+        kind = {"crisis": "crisis", "check": "check"}[danger.level]
+        hold = Hold(kind="safety" if danger.tier == "abuse_dv" else kind, since=self.now)
+        self.thread = replace(self.thread, holds=(*self.thread.holds, hold))
+        reply = self.event(
+            "send",
+            danger.why,
+            sequence="CRISIS",
+            step="CRISIS",
+            kind="crisis",
+            topic="system",
+            lang=self.thread.profile.pref_lang,
+            text=danger.reply,
+            segments=segments.count(danger.reply).parts,
+            reply_to=text,
+        )
+        return [
+            reply,
+            self.event("hold", danger.why, hold=hold.kind, tier=danger.tier),
+            self.event("staff", danger.why, priority=1, task="look at the alert now"),
+        ]
+
+    def answered(self, text: str) -> list[Event]:
+        outcome = answers.apply(self.thread, text, self.policy, self.now, library=self.library.sequences)
+        self.thread = outcome.thread
+        if not outcome.understood:
+            return [
+                self.reply("holding", text),
+                self.event("staff", "A person reads it.", priority=2, task="reply"),
+            ]
+        events = [self.reply_of(reply, text) for reply in outcome.replies]
+        for effect in outcome.effects:
+            until = _utc(effect.until) if effect.until else None
+            events.append(self.event("effect", effect.words, effect=effect.verb, until=until))
+        events += [self.event("state", end.reason, state="ended", sequence=end.enrollment) for end in outcome.ends]
+        events += [self.task(task, self.thread) for task in outcome.tasks]
+        for start in outcome.starts:
+            events += self.enter(start.sequence, start.at_step, only=start.only)
+        if outcome.safety_hold:
+            self.thread = replace(self.thread, holds=(*self.thread.holds, Hold(kind="safety", since=self.now)))
+            events.append(self.event("hold", "An answer asked for safety first.", hold="safety"))
+        if outcome.crisis_tier and self.screen:
+            danger = self.screen("someone may get hurt, they will hurt somebody right now")
+            events += self.danger(danger, text) if danger else []
+        self.change_profile(outcome.profile_changes)
+        return events
+
+    def change_profile(self, changes: Mapping[str, Any]) -> None:
+        for key, value in changes.items():
+            if key == "discreet":
+                self.thread = replace(self.thread, profile=replace(self.thread.profile, discreet=True))
+            elif key in ("pref_lang", "stage"):
+                self.thread = replace(self.thread, profile=replace(self.thread.profile, **{key: value}))
+            elif key == "reasons":
+                self.thread = replace(self.thread, profile=replace(self.thread.profile, reasons=tuple(value)))
+
+    def reply_of(self, reply: answers.Reply, text: str) -> Event:
+        if reply.system is not None:
+            return self.reply(reply.system, text)
+        assert reply.texts is not None
+        profile = self.thread.profile
+        rendered = render.fill(reply.texts, lang=profile.pref_lang, discreet=profile.discreet, values=self.values(1))
+        return self.said(rendered, text, step=reply.step, sequence=reply.sequence, kind=reply.kind)
+
+    def reply(self, system_id: str, text: str) -> Event:
+        profile = self.thread.profile
+        texts = self.library.system.get(system_id) or self.library.system["thanks"]
+        known = {"day": "Monday", "time": "10 am", "idea": "A short walk.", **self.values(1)}
+        rendered = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=known)
+        return self.said(rendered, text, step=system_id, sequence="SYSTEM", kind=Kind.SYSTEM)
+
+    def said(
+        self, rendered: render.Rendered, text: str, *, step: str | None, sequence: str | None, kind: Kind
+    ) -> Event:
+        if step is not None and step.startswith(("RP-", "DR-", "MA-")):
+            self.answer_later(step)
+        return self.event(
+            "send",
+            "A reply to the parent's own text.",
+            sequence=sequence,
+            step=step,
+            kind=kind.value,
+            topic="system",
+            lang=rendered.lang,
+            text=rendered.text,
+            segments=rendered.segments.parts,
+            reply_to=text,
+        )
+
+    # ------------------------------------------------------------ staff
+
+    def release(self, act: Act) -> list[Event]:
+        since = min((hold.since for hold in self.thread.holds), default=self.now)
+        self.thread = replace(self.thread, holds=())
+        self.thread = lifecycle.resume(self.thread, self.now, self.policy, since=since)
+        return [self.event("release", "A person released the hold.")]
+
+    def move(self, act: Act) -> list[Event]:
+        assert act.to is not None
+        changed = KeyDate(kind=act.key or "session", nth=act.nth, at=act.to)
+        kept = tuple(k for k in self.thread.key_dates if (k.kind, k.nth) != (changed.kind, changed.nth))
+        self.thread = replace(self.thread, key_dates=(*kept, changed), pace=replace(self.thread.pace, planned=None))
+        said = localtime.local(act.to, self.thread.profile.timezone).isoformat()
+        return [self.event("staff", f"{changed.kind} {changed.nth} is now {said}.", task=f"{act.staff} {act.key}")]
+
+    def cancel(self, act: Act) -> list[Event]:
+        dates = tuple(
+            replace(k, status="cancelled") if (k.kind, k.nth) == (act.key, act.nth) else k
+            for k in self.thread.key_dates
+        )
+        self.thread = replace(self.thread, key_dates=dates)
+        return [self.event("staff", f"{act.key} {act.nth} is cancelled.", task=f"cancel {act.key}")]
+
+
+_STAFF: Mapping[str, Callable[[_Run, Act], list[Event]]] = {
+    "release": _Run.release,
+    "move": _Run.move,
+    "set": _Run.move,
+    "cancel": _Run.cancel,
+}
+
+
+def _utc(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
