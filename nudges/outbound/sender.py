@@ -169,6 +169,7 @@ class _Drain:
                     reason="the lane had to rest before the call",
                     now=self.clock.now(),
                     attempt_id=None,
+                    attempted_at=None,
                     claimed_by=None,
                 )
 

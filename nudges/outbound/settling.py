@@ -141,6 +141,7 @@ def _queue_again(session: Session, row: Outbox, error: ChannelError, until: date
         not_before=until,
         error_code=error.code,
         attempt_id=None,
+        attempted_at=None,
         claimed_by=None,
     )
 
