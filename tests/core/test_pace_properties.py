@@ -61,7 +61,7 @@ def run(life):
     return data, events(data, sequences, start=start, days=75, acts=acts, dates=dates)
 
 
-CHECK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+CHECK = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 @CHECK
@@ -132,7 +132,13 @@ def test_no_text_follows_stop(life, day):
 @given(lives())
 def test_no_step_goes_twice_in_one_round_and_every_end_has_a_reason(life):
     _, found = run(life)
-    rounds = [(e["sequence"], e["step"], e["cycle"]) for e in proactive(found)]
-    assert len(rounds) == len(set(rounds))
+    rounds = set()
+    for event in found:
+        if event.get("state") == "started":  # a new enrollment counts its rounds anew
+            rounds = {r for r in rounds if r[0] != event["sequence"]}
+        if event["event"] == "send" and "reply_to" not in event:
+            this = (event["sequence"], event["step"], event["cycle"])
+            assert this not in rounds
+            rounds.add(this)
     assert all(e["reason"] for e in found)
     assert [e["at"] for e in found] == sorted(e["at"] for e in found)
