@@ -176,9 +176,7 @@ class _Keeper:
         """A reply in the parent's words. One with a missing value is a task, never half a sentence."""
         thread = snapshots.thread_of(self.session, self.parent)
         try:
-            text = saying.rendered(
-                self.received, self.texts(reply, thread), self.values(reply, thread), thread=thread
-            )
+            text = saying.rendered(self.received, self.texts(reply, thread), self.values(reply, thread), thread=thread)
         except render.MissingValue as missing:
             self.add_task(2, f"A reply could not be sent: {missing}.")
             return None

@@ -59,10 +59,14 @@ def window(session: Session, row: Inbound) -> tuple[str, ...]:
 def with_safety_answer(received: Received, screening: Screening) -> Screening:
     """The screening, raised when our safety question was answered with anything but a yes."""
     answer = safety_answer.read_safety_answer(received.text)
-    if answer is None or screening.level is Level.CRISIS or not _safety_question_is_open(received):
+    if answer is None or not _safety_question_is_open(received):
         return screening
     if answer == "safe":
-        return replace(screening, level=Level.ORDINARY, severity=0, why="They answered that everyone is safe.")
+        # Even where the texts before it made the screen see danger: those have had their answer.
+        why = "They answered that everyone is safe."
+        return replace(screening, level=Level.ORDINARY, tier=None, severity=0, why=why)
+    if screening.level is Level.CRISIS:
+        return screening
     why = "They did not answer our safety question with a yes."
     return replace(screening, level=Level.CRISIS, tier=Tier.SUICIDE_SELFHARM, severity=3, why=why)
 
@@ -134,29 +138,35 @@ def _raise(received: Received, screening: Screening) -> raising.Raised:
 
 
 def _reply(received: Received, screening: Screening, raised: raising.Raised) -> str | None:
-    """The full instructions to a first text and to every worse one; after that a short one every five minutes."""
+    """The full instructions to a first text and to every worse one; after that a short one every five minutes.
+
+    Instructions that would repeat the last ones word for word are said shortly: a second copy reads like a fault.
+    """
+    lately = _said_lately(received, raised.alert)
     is_short = not (raised.is_new or raised.is_worse)
-    if is_short and _answered_lately(received, raised.alert):
+    if is_short and lately is not None:
         return None
     if is_short and received.sender.parent is not None and received.sender.parent.status == "opted_out":
         return None  # one answer to the text of somebody who opted out; the rest is a phone call
     lang, country = saying.language(received), received.sender.program.country
     alerted = _somebody_was_paged(received.session, raised.alert)
-    if is_short:
-        return replies.here_still(lang=lang, country=country, alerted=alerted)
     profile = received.sender.profile
     discreet = profile is not None and profile.discreet
-    return replies.reply(screening, lang=lang, country=country, alerted=alerted, discreet=discreet)
+    full = replies.reply(screening, lang=lang, country=country, alerted=alerted, discreet=discreet)
+    if is_short or full == lately:
+        return replies.here_still(lang=lang, country=country, alerted=alerted)
+    return full
 
 
-def _answered_lately(received: Received, alert: Alert) -> bool:
-    last = received.session.scalar(
-        select(Outbox.created_at)
+def _said_lately(received: Received, alert: Alert) -> str | None:
+    """The last crisis reply of this episode, if it went back within five minutes."""
+    return received.session.scalar(
+        select(Outbox.body)
         .where(Outbox.alert_id == alert.id, Outbox.category == "crisis_reply")
+        .where(Outbox.created_at > received.now - SHORT_REPLY_EVERY)
         .order_by(Outbox.id.desc())
         .limit(1)
     )
-    return last is not None and received.now - last < SHORT_REPLY_EVERY
 
 
 def _somebody_was_paged(session: Session, alert: Alert) -> bool:
@@ -196,9 +206,7 @@ def _record_reply(received: Received, body: str, alert: Alert) -> str | None:
     session.add(row)
     session.flush()
     why = row.status_reason or ""
-    session.add(
-        OutboxEvent(outbox_id=row.id, from_status="queued", to_status="accepted", reason=why, at=received.now)
-    )
+    session.add(OutboxEvent(outbox_id=row.id, from_status="queued", to_status="accepted", reason=why, at=received.now))
     return row.attempt_id
 
 
@@ -206,9 +214,7 @@ def note_in_episode(received: Received) -> None:
     """Every text of a parent with an open alert is on that alert's card, dangerous or not."""
     alert = _open_alert(received)
     if alert is not None:
-        received.session.add(
-            AlertEvent(alert_id=alert.id, event="text", inbound_id=received.row.id, at=received.now)
-        )
+        received.session.add(AlertEvent(alert_id=alert.id, event="text", inbound_id=received.row.id, at=received.now))
         received.session.flush()
 
 

@@ -41,9 +41,7 @@ def picture(received: Received) -> Handled | None:
         return None
     if _has_left(received):
         return None
-    add_task(
-        received, kind="reply", words="A picture or voice note came that nobody can see here. Ask what it was."
-    )
+    add_task(received, kind="reply", words="A picture or voice note came that nobody can see here. Ask what it was.")
     return Handled(how="picture", texts=_once(received, "picture"))
 
 
@@ -135,9 +133,7 @@ def without_loop(received: Received, handled: Handled) -> Handled:
     """
     if not handled.texts or not handled.is_chatter or not is_looping(received):
         return handled
-    add_task(
-        received, kind="loop", words="This number and we answer each other too often. Replies rest for an hour."
-    )
+    add_task(received, kind="loop", words="This number and we answer each other too often. Replies rest for an hour.")
     return Handled(how=handled.how)
 
 

@@ -64,6 +64,11 @@ def is_answered_by_carrier(text: str) -> bool:
     return text.strip().lower() in _lexicon().carrier_answers
 
 
+def is_spanish(text: str) -> bool:
+    """Whether the whole text is one of our Spanish words, such as UNIRME: too short for a guess by other means."""
+    return " ".join(fold(text)) in _lexicon().spanish
+
+
 def fold(text: str) -> list[str]:
     """The words of a text: lower case, no accents, no apostrophes; emoji and punctuation only separate.
 
@@ -178,6 +183,7 @@ class _Lexicon:
     others: Mapping[str, Intent]
     carrier_answers: frozenset[str]
     polite: frozenset[str]
+    spanish: frozenset[str]
     grammars: tuple[_Grammar, ...]
 
 
@@ -193,6 +199,7 @@ def _lexicon() -> _Lexicon:
         others={word: intent for kind, intent in kinds.items() for word in words[kind]},
         carrier_answers=frozenset(data["carrier_answers"]),
         polite=frozenset(data["polite"]),
+        spanish=frozenset(data["spanish"]),
         grammars=tuple(_grammar(data[language]) for language in ("en", "es")),
     )
 

@@ -30,9 +30,7 @@ def opt_out(received: Received) -> Handled | None:
         _stop(received, parent, how[:200])
     if received.sender.staff is not None:
         _page_lost(received)
-    return Handled(
-        how="opt_out", texts=() if _carrier_said_it(received) else (saying.system(received, "stop_done"),)
-    )
+    return Handled(how="opt_out", texts=() if _carrier_said_it(received) else (saying.system(received, "stop_done"),))
 
 
 def _stop(received: Received, parent: Parent, how: str) -> None:
@@ -123,9 +121,7 @@ def join(received: Received) -> Handled | None:
 def _welcome_to_join(received: Received) -> Handled:
     parent = received.sender.parent
     if parent is None:
-        inbox.add_task(
-            received, kind="join", words="An unknown number asked to join. Call to enroll them, or close."
-        )
+        inbox.add_task(received, kind="join", words="An unknown number asked to join. Call to enroll them, or close.")
         return Handled(how="join", texts=(saying.system(received, "person_soon"),))
     if parent.status == "invited":
         given = _given(received, parent)
@@ -149,9 +145,7 @@ def confirm(received: Received) -> Handled | None:
         return None
     care.revive(received.session, parent, given=_given(received, parent), now=received.now, by=_by(parent))
     if programs.live_version(received.session, parent.program_id, enrolling.WELCOME) is not None:
-        enrolling.start_sequence(
-            received.session, parent, enrolling.WELCOME, now=received.now, at_step=AFTER_WELCOME
-        )
+        enrolling.start_sequence(received.session, parent, enrolling.WELCOME, now=received.now, at_step=AFTER_WELCOME)
     return Handled(how="confirm", texts=(saying.system(received, "welcome"),))
 
 

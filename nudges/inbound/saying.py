@@ -11,6 +11,7 @@ from nudges.crisis import replies
 from nudges.crisis.replies import Lang
 from nudges.families import wording
 from nudges.families.snapshots import thread_of
+from nudges.inbound import intents
 from nudges.inbound.texts import Received
 from schedules import render, segments
 from schedules.values import Texts, Thread
@@ -46,7 +47,7 @@ def language(received: Received) -> Lang:
     """The language that was agreed on; for a stranger the one they seem to write in."""
     parent = received.sender.parent
     if parent is None:
-        return replies.guess_lang(received.text)
+        return "es" if intents.is_spanish(received.text) else replies.guess_lang(received.text)
     return "es" if parent.language == "es" else "en"
 
 

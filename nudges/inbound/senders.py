@@ -60,9 +60,7 @@ def find(session: Session, from_index: str, *, to_number: str) -> Sender | None:
     )
     parent = enrolled[0] if enrolled else None
     program_id = parent.program_id if parent is not None else staff.program_id if staff is not None else ids[0]
-    return Sender(
-        program=session.get_one(Program, program_id), parent=parent, enrolled=tuple(enrolled), staff=staff
-    )
+    return Sender(program=session.get_one(Program, program_id), parent=parent, enrolled=tuple(enrolled), staff=staff)
 
 
 def _programs(session: Session, to_number: str) -> Sequence[Program]:

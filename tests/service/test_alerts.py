@@ -1,0 +1,424 @@
+"""Alerts: one for each episode, paged without a word of the text, climbing until a person answers, never resuming."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from nudges.alerts import acknowledging, escalation, holds, ladder, paging, raising
+from nudges.db import blind_index
+from nudges.models.family import Parent
+from nudges.models.messages import Inbound, Outbox
+from nudges.models.safety import Alert, AlertEvent, Hold, LedgerEntry
+from tests.support import factories
+from tests.support.factories import a_parent
+
+ANA, BEN, CAL = "+13125550171", "+13125550172", "+13125550173"
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def people(session, now):
+    """Ana is called first, Ben second, Cal third."""
+    people = factories.people(session, now=now)
+    for rank, (person, phone) in enumerate(((people.ana, ANA), (people.ben, BEN), (people.cal, CAL)), start=1):
+        person.on_call_phone, person.on_call_phone_index, person.on_call_rank = phone, blind_index(phone), rank
+    session.flush()
+    return people
+
+
+@pytest.fixture
+def parent(session, people, now):
+    return a_parent(session, people.family, now=now, name="Rosa Invented")
+
+
+def a_text_in(session, parent, now, *, tier=None, number="+13125550199"):
+    phone = parent.phone if parent is not None else number
+    row = Inbound(
+        provider_id=f"SM{session.scalar(select(func.count(Inbound.id)))}",
+        from_number=phone,
+        from_index=blind_index(phone),
+        to_number="+13125550100",
+        body="she says she wants to die",
+        parent_id=parent.id if parent is not None else None,
+        screening={"tier": tier},
+        at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def raise_one(
+    session, people, parent, now, *, severity=3, tier="suicide_selfharm", level="crisis", number="+13125550199"
+):
+    concern = raising.Concern(
+        program_id=people.program.id,
+        family_id=parent.family_id if parent is not None else None,
+        parent_id=parent.id if parent is not None else None,
+        level=level,
+        tier=tier,
+        severity=severity,
+        why="she wants to die",
+        inbound=a_text_in(session, parent, now, tier=tier, number=number),
+    )
+    return raising.raise_alert(session, concern, now=now)
+
+
+def pages(session):
+    return session.scalars(select(Outbox).where(Outbox.category == "staff_page").order_by(Outbox.id)).all()
+
+
+def paged_people(session):
+    return [page.staff_id for page in pages(session)]
+
+
+# ---------------------------------------------------------------- raising
+
+
+def test_a_second_text_of_an_open_episode_joins_its_alert(session, people, parent, now):
+    first = raise_one(session, people, parent, now)
+    second = raise_one(session, people, parent, now + MINUTE)
+    assert second.alert.id == first.alert.id
+    assert (first.is_new, second.is_new, second.is_worse) == (True, False, False)
+    assert session.scalar(select(func.count(Alert.id))) == 1
+    events = [event.event for event in raising.events_of(session, first.alert)]
+    assert events == ["raised", "paged", "text"]
+
+
+def test_after_a_resolved_episode_a_new_text_is_a_new_alert(session, people, parent, now):
+    first = raise_one(session, people, parent, now)
+    assert acknowledging.resolve(session, first.alert, people.ana.id, "safe", "", now)
+    assert raise_one(session, people, parent, now + MINUTE).is_new
+
+
+def test_two_parents_of_one_family_have_an_alert_each(session, people, parent, now):
+    other = a_parent(session, people.family, now=now, name="Leo Invented")
+    assert raise_one(session, people, parent, now).alert.id != raise_one(session, people, other, now).alert.id
+
+
+def test_strangers_share_no_alert_but_one_number_does(session, people, now):
+    first = raise_one(session, people, None, now, number="+13125550181")
+    again = raise_one(session, people, None, now, number="+13125550181")
+    other = raise_one(session, people, None, now, number="+13125550182")
+    assert first.alert.id == again.alert.id != other.alert.id
+    assert "unknown number" in first.alert.title
+
+
+@pytest.mark.parametrize(
+    ("severity", "tier"),
+    [(4, "suicide_selfharm"), (3, "overdose_poison")],
+    ids=["more severe", "another danger"],
+)
+def test_a_worse_text_starts_the_ladder_again_even_after_an_acknowledgement(
+    session, people, parent, now, severity, tier
+):
+    first = raise_one(session, people, parent, now)
+    acknowledging.acknowledge(session, first.alert, people.ana.id, "", now)
+    worse = raise_one(session, people, parent, now + MINUTE, severity=severity, tier=tier)
+    assert worse.is_worse
+    assert (worse.alert.status, worse.alert.severity) == ("open", severity)
+    assert len(pages(session)) > 1
+
+
+def test_a_milder_text_does_not_lower_an_alert(session, people, parent, now):
+    alert = raise_one(session, people, parent, now, severity=4).alert
+    raise_one(session, people, parent, now, severity=1, level="check", tier=None)
+    assert (alert.level, alert.severity, alert.tier) == ("crisis", 4, "suicide_selfharm")
+
+
+def test_titles_and_pages_name_nobody_and_quote_nothing(session, people, parent, now):
+    alert = raise_one(session, people, parent, now).alert
+    assert alert.title == f"Crisis, {people.family.code}: suicide or self-harm"
+    (page,) = pages(session)
+    for private in ("Rosa", "Invented", parent.phone, parent.phone[-4:], "wants to die"):
+        assert private not in alert.title
+        assert private not in page.body
+    assert people.family.code in page.body
+    assert page.segments == 1
+
+
+def test_open_alerts_are_seen_by_those_who_answer_for_them(session, people, parent, now):
+    alert = raise_one(session, people, parent, now).alert
+    people.cal.on_call_rank = None
+    session.flush()
+    seen_by = {
+        name: alert in raising.open_alerts(session, getattr(people, name)) for name in ("ana", "ben", "cal", "dee")
+    }
+    assert seen_by == {"ana": True, "ben": True, "cal": False, "dee": True}
+    people.cal.on_call_rank = 3
+    session.flush()
+    assert alert in raising.open_alerts(session, people.cal)
+
+
+# ---------------------------------------------------------------- the ladder
+
+
+def climb(session, alert, now, minutes):
+    """Who is paged at each minute until then, as {minute: number of pages}."""
+    paged = {}
+    for minute in range(1, minutes + 1):
+        before = len(pages(session))
+        escalation.escalate_due(session, now + minute * MINUTE)
+        if len(pages(session)) > before:
+            paged[minute] = len(pages(session)) - before
+    return paged
+
+
+LADDERS = {
+    "emergency": (4, 3, {2: 3, 4: 3, 6: 3, 8: 3, 10: 3, 12: 3, 15: 3, 30: 3}),
+    "danger": (3, 1, {5: 2, 10: 3, 15: 3, 30: 3}),
+    "unsafe": (2, 1, {30: 2}),
+    "doubt": (1, 0, {30: 1}),
+}
+
+
+@pytest.mark.parametrize(("severity", "at_once", "later"), LADDERS.values(), ids=LADDERS)
+def test_each_severity_climbs_its_own_ladder(session, people, parent, now, severity, at_once, later):
+    alert = raise_one(session, people, parent, now, severity=severity).alert
+    assert len(pages(session)) == at_once
+    assert climb(session, alert, now, 31) == later
+
+
+def test_the_ladder_stops_when_somebody_acknowledges(session, people, parent, now):
+    alert = raise_one(session, people, parent, now).alert
+    assert acknowledging.acknowledge(session, alert, people.ben.id, "calling them", now)
+    assert climb(session, alert, now, 60) == {}
+
+
+def test_after_an_outage_the_missed_rungs_page_once_and_the_widest_circle(session, people, parent, now):
+    raise_one(session, people, parent, now)
+    people.dee.on_call_phone, people.dee.on_call_phone_index = "+13125550174", blind_index("+13125550174")
+    session.flush()
+    assert escalation.escalate_due(session, now + 40 * MINUTE) == 1
+    assert len(pages(session)) == 1 + 4
+    assert escalation.escalate_due(session, now + 40 * MINUTE) == 0
+
+
+def test_two_watches_at_once_page_once(sessions, engine, now):
+    with sessions.begin() as session:
+        people = factories.people(session, now=now)
+        people.ana.on_call_phone, people.ana.on_call_rank = ANA, 1
+        parent = a_parent(session, people.family, now=now)
+        session.flush()
+        raise_one(session, people, parent, now)
+    start = threading.Barrier(2)
+
+    def watch():
+        start.wait()
+        with sessions.begin() as session:
+            escalation.escalate_due(session, now + 5 * MINUTE)
+
+    threads = [threading.Thread(target=watch) for _ in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    with sessions() as session:
+        assert len(pages(session)) == 2
+
+
+def test_every_ladder_is_in_order_and_never_stops():
+    for severity in (1, 2, 3, 4):
+        minutes = [ladder.rung(severity, number).after_minutes for number in range(30)]
+        assert minutes == sorted(set(minutes))
+        reach = [ladder.rung(severity, number).reach for number in range(30)]
+        assert reach == sorted(reach)
+    assert ladder.rung(0, 0) is None
+
+
+# ---------------------------------------------------------------- nobody there, nothing delivered
+
+
+def test_with_nobody_on_call_the_title_and_an_alert_of_the_system_say_so(session, people, parent, now):
+    for person in (people.ana, people.ben, people.cal):
+        person.on_call_rank = None
+    session.flush()
+    raised = raise_one(session, people, parent, now)
+    assert raised.paged == ()
+    assert "nobody is on call" in raised.alert.title
+    raise_one(session, people, a_parent(session, people.family, now=now), now)
+    system = session.scalars(select(Alert).where(Alert.level == "system")).all()
+    assert [alert.title for alert in system] == [paging.NOBODY]
+    people.ana.on_call_rank = 1
+    session.flush()
+    escalation.escalate_due(session, now + 5 * MINUTE)
+    assert "nobody is on call" not in raised.alert.title
+
+
+def a_crisis_reply(session, parent, alert, now):
+    row = factories.a_text(session, parent, now=now, category="crisis_reply", alert_id=alert.id)
+    row.status = "undelivered"
+    return row
+
+
+def test_an_undelivered_crisis_reply_reopens_the_alert_and_pages_again(session, people, parent, now):
+    alert = raise_one(session, people, parent, now).alert
+    acknowledging.acknowledge(session, alert, people.ana.id, "", now)
+    paging.report_undelivered(session, a_crisis_reply(session, parent, alert, now), now + MINUTE)
+    assert alert.status == "open"
+    assert "NOT delivered" in alert.title
+    assert len(pages(session)) == 1 + 2
+
+
+def test_a_lost_page_calls_the_next_people_at_once(session, people, parent, now):
+    alert = raise_one(session, people, parent, now).alert
+    (page,) = pages(session)
+    paging.report_undelivered(session, page, now + MINUTE)
+    assert paged_people(session) == [people.ana.id, people.ana.id, people.ben.id]
+    assert "page_undelivered" in [event.event for event in raising.events_of(session, alert)]
+
+
+def test_a_warning_about_a_lost_reply_outlives_a_worse_text(session, people, parent, now):
+    alert = raise_one(session, people, parent, now).alert
+    paging.report_undelivered(session, a_crisis_reply(session, parent, alert, now), now)
+    raise_one(session, people, parent, now + MINUTE, severity=4)
+    assert "NOT delivered" in alert.title
+
+
+def test_a_lost_nudge_is_no_alert(session, people, parent, now):
+    assert paging.report_undelivered(session, factories.a_text(session, parent, now=now), now) is None
+
+
+# ---------------------------------------------------------------- a person answers
+
+
+def test_the_second_to_acknowledge_is_told_and_their_note_is_kept(session, people, parent, now):
+    alert = raise_one(session, people, parent, now).alert
+    assert acknowledging.acknowledge(session, alert, people.ana.id, "I call", now)
+    assert not acknowledging.acknowledge(session, alert, people.ben.id, "me too", now)
+    assert alert.acknowledged_by == people.ana.id
+    assert [e.note for e in raising.events_of(session, alert)][-1] == "me too"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "note", "named"), [("fine", "", "safe, "), ("false_alarm", " ", "note"), ("not_reached", "", "note")]
+)
+def test_an_alert_is_not_ended_without_a_proper_outcome(session, people, parent, now, outcome, note, named):
+    alert = raise_one(session, people, parent, now).alert
+    with pytest.raises(acknowledging.AlertError, match=named):
+        acknowledging.resolve(session, alert, people.ana.id, outcome, note, now)
+    assert alert.status == "open"
+
+
+def test_an_empty_note_is_refused(session, people, parent, now):
+    with pytest.raises(acknowledging.AlertError, match="empty"):
+        acknowledging.add_note(session, raise_one(session, people, parent, now).alert, people.ana.id, " ", now)
+
+
+def test_a_digit_takes_the_alert_that_this_person_was_paged_about_last(session, people, parent, now):
+    first = raise_one(session, people, parent, now).alert
+    second = raise_one(session, people, None, now).alert
+    assert acknowledging.acknowledge_by_phone(session, people.ana, now).id == second.id
+    assert acknowledging.acknowledge_by_phone(session, people.ana, now).id == first.id
+    assert acknowledging.acknowledge_by_phone(session, people.ana, now) is None
+
+
+def test_what_staff_did_is_in_the_ledger_without_personal_data(session, people, parent, now):
+    alert = raise_one(session, people, parent, now).alert
+    acknowledging.acknowledge(session, alert, people.ana.id, "Rosa is calm", now)
+    acknowledging.resolve(session, alert, people.ana.id, "safe", "", now)
+    entries = session.scalars(select(LedgerEntry).where(LedgerEntry.subject == f"alert:{alert.id}")).all()
+    assert [entry.action for entry in entries] == ["alert.raised", "alert.acknowledged", "alert.resolved"]
+    assert "Rosa" not in str([entry.details for entry in entries])
+
+
+# ---------------------------------------------------------------- holds
+
+
+def hold_for(session, people, parent, now, tier="suicide_selfharm"):
+    raised = raise_one(session, people, parent, now, tier=tier)
+    return holds.hold_family(
+        session,
+        family_id=parent.family_id,
+        parent_id=parent.id,
+        kind="crisis",
+        tier=tier,
+        alert=raised.alert,
+        now=now,
+    )
+
+
+def test_a_crisis_holds_the_whole_family_once(session, people, parent, now):
+    (hold,) = hold_for(session, people, parent, now)
+    (again,) = hold_for(session, people, parent, now + MINUTE)
+    assert hold.id == again.id
+    assert (hold.scope, hold.kind, hold.parent_id) == ("family", "crisis", None)
+
+
+def test_an_abuse_disclosure_holds_the_texting_parent_and_puts_the_family_under_safety(session, people, parent, now):
+    other = a_parent(session, people.family, now=now)
+    placed = hold_for(session, people, parent, now, tier="abuse_dv")
+    assert [(h.kind, h.scope, h.parent_id) for h in placed] == [
+        ("crisis", "parent", parent.id),
+        ("safety", "family", None),
+    ]
+    assert other.id != parent.id
+
+
+def test_ending_an_alert_releases_no_hold(session, people, parent, now):
+    (hold,) = hold_for(session, people, parent, now)
+    alert = session.get_one(Alert, hold.alert_id)
+    acknowledging.resolve(session, alert, people.ana.id, "safe", "", now)
+    assert holds.open_holds(session, family_id=parent.family_id, now=now + timedelta(days=90)) == [hold]
+
+
+@pytest.mark.parametrize(("reason", "restart"), [(" ", "continue"), ("they are well", "burst")])
+def test_a_hold_is_not_released_without_a_reason_and_a_known_restart(session, people, parent, now, reason, restart):
+    (hold,) = hold_for(session, people, parent, now)
+    with pytest.raises(holds.HoldError):
+        holds.release_hold(session, hold, people.ana.id, reason, restart, now)
+    assert hold.released_at is None
+
+
+def test_releasing_a_hold_says_who_and_why_and_happens_once(session, people, parent, now):
+    (hold,) = hold_for(session, people, parent, now)
+    later = now + timedelta(days=2)
+    assert holds.release_hold(session, hold, people.ana.id, "Spoke with her, safe plan made.", "continue", later)
+    assert not holds.release_hold(session, hold, people.ben.id, "me too", "continue", later)
+    assert (hold.released_by, hold.release_reason) == (people.ana.id, "Spoke with her, safe plan made.")
+    events = raising.events_of(session, session.get_one(Alert, hold.alert_id))
+    assert events[-1].event == "hold_released"
+
+
+def test_a_release_may_leave_the_parent_paused(session, people, parent, now):
+    (hold,) = hold_for(session, people, parent, now)
+    assert holds.release_hold(session, hold, people.ana.id, "in hospital", "stay_paused", now + MINUTE)
+    assert session.get_one(Parent, parent.id, populate_existing=True).status == "paused"
+
+
+def test_nothing_restarts_while_another_hold_stands(session, people, parent, now):
+    crisis, safety = hold_for(session, people, parent, now, tier="abuse_dv")
+    holds.release_hold(session, crisis, people.ana.id, "talked", "stay_paused", now + MINUTE)
+    assert session.get_one(Parent, parent.id, populate_existing=True).status == "active"
+    holds.release_hold(session, safety, people.ana.id, "cleared", "stay_paused", now + MINUTE)
+    assert session.get_one(Parent, parent.id, populate_existing=True).status == "paused"
+
+
+def test_a_released_family_is_not_flooded(session, people, parent, now):
+    """The welcome of a day ago may go; the rest moves by the length of the hold."""
+    (hold,) = hold_for(session, people, parent, now)
+    before = session.scalar(select(func.count(Outbox.id)).where(Outbox.category == "nudge"))
+    holds.release_hold(session, hold, people.ana.id, "safe", "continue", now + timedelta(days=30))
+    session.refresh(parent)
+    assert parent.next_at is not None
+    assert session.scalar(select(func.count(Outbox.id)).where(Outbox.category == "nudge")) == before
+
+
+def test_a_conversation_ends_by_itself_and_only_a_conversation(session, people, parent, now):
+    talk = holds.open_conversation(session, parent, staff_id=people.ana.id, now=now)
+    assert holds.conversation_of(session, parent, now=now + timedelta(hours=23)) is talk
+    assert holds.conversation_of(session, parent, now=now + timedelta(hours=25)) is None
+    holds.open_conversation(session, parent, staff_id=people.ana.id, now=now + timedelta(hours=2))
+    assert session.scalar(select(func.count(Hold.id))) == 1
+    assert holds.conversation_of(session, parent, now=now + timedelta(hours=25)) is talk
+
+
+def test_alert_words_are_sealed_at_rest(session, people, parent, now):
+    raise_one(session, people, parent, now)
+    raw = session.connection().exec_driver_sql("SELECT why FROM alerts").scalar()
+    note = session.connection().exec_driver_sql("SELECT note FROM alert_events WHERE note IS NOT NULL").scalar()
+    assert raw.startswith("v1.")
+    assert note.startswith("v1.")
+    assert session.scalars(select(AlertEvent.note).where(AlertEvent.note.is_not(None))).first() == "she wants to die"
