@@ -8,7 +8,6 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from nudges.channels.base import Action, Receipt
@@ -68,7 +67,7 @@ def _row_of(session: Session, receipt: Receipt) -> Outbox | None:
 def _keep(session: Session, receipt: Receipt, row: Outbox | None, *, now: datetime) -> bool:
     """Store what came, once. False for a repeat."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    stored = session.execute(
+    stored = session.scalar(
         insert(ProviderEvent)
         .values(
             provider_id=receipt.provider_id,
@@ -81,9 +80,9 @@ def _keep(session: Session, receipt: Receipt, row: Outbox | None, *, now: dateti
             at=now,
         )
         .on_conflict_do_nothing(index_elements=["provider_id", "status", "error_code"])
+        .returning(ProviderEvent.id)
     )
-    assert isinstance(stored, CursorResult)
-    return stored.rowcount == 1
+    return stored is not None
 
 
 def _set_provider_id(session: Session, outbox_id: int, provider_id: str) -> None:
