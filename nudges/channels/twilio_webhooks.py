@@ -113,16 +113,18 @@ def incoming_from(form: Mapping[str, str]) -> Incoming:
     )
 
 
-def twiml(messages: Sequence[str]) -> str:
+def twiml(messages: Sequence[str], *, status_callbacks: Sequence[str | None] = ()) -> str:
     """The answer that makes Twilio text `messages` back, in order; none of them is `<Response />`.
 
-    Send it as text/xml: Twilio texts a text/plain answer to the parent word for word.
+    `status_callbacks` has, for each message, the address that Twilio tells about its delivery, or None; leaving it
+    out asks for no reports. Send it as text/xml: Twilio texts a text/plain answer to the parent word for word.
     """
     response = MessagingResponse()
-    for message in messages:
+    callbacks = [*status_callbacks, *[None] * (len(messages) - len(status_callbacks))]
+    for message, callback in zip(messages, callbacks, strict=True):
         words = _NOT_XML.sub("", message)
         if words.strip():  # an empty <Message> is an error that loses the others too
-            response.message(words)
+            response.message(words, status_callback=callback)
     return str(response)
 
 

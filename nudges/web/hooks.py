@@ -143,7 +143,10 @@ def _refused() -> Response:
 
 
 def _twiml(answer: Answer, *, status: int = 200) -> Response:
-    return _xml(twilio_webhooks.twiml(answer.texts), status=status)
+    """The answer; a crisis reply asks for its receipts, because one that is lost is an alert of its own."""
+    door = f"{wiring().settings.public_url}/twilio/status?attempt="
+    callbacks = [f"{door}{attempt}" if attempt is not None else None for attempt in answer.attempts]
+    return _xml(twilio_webhooks.twiml(answer.texts, status_callbacks=callbacks), status=status)
 
 
 def _xml(body: str, *, status: int) -> Response:

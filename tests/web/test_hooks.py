@@ -237,13 +237,20 @@ def test_a_callback_about_an_unknown_text_is_kept(client, sessions, people):
 
 
 def test_a_lost_crisis_reply_marks_its_alert(client, sessions, parent):
-    post(client, INBOUND, text_form(CRISIS, sender=parent.phone))
-    with sessions() as session:
-        attempt = session.scalars(select(Outbox.attempt_id).where(Outbox.category == "crisis_reply")).one()
+    """The reply in the TwiML asks for its receipts; the report that it was lost finds the alert."""
+    answer = post(client, INBOUND, text_form(CRISIS, sender=parent.phone))
+    callback = ElementTree.fromstring(answer.data)[0].attrib["statusCallback"]
+    assert callback.startswith(f"{PUBLIC}/twilio/status?attempt=")
+    path = callback.removeprefix(PUBLIC)
     form = {"MessageSid": "SM" + "d" * 32, "MessageStatus": "undelivered", "ErrorCode": "30003", "AccountSid": ACCOUNT}
-    assert post(client, f"{STATUS}?attempt={attempt}", form).status_code == 204
+    assert post(client, path, form).status_code == 204
     with sessions() as session:
         assert "NOT delivered" in session.scalars(select(Alert.title)).one()
+
+
+def test_only_crisis_replies_ask_for_receipts(client, parent):
+    answer = post(client, INBOUND, text_form("HELP", sender=parent.phone))
+    assert "statusCallback" not in ElementTree.fromstring(answer.data)[0].attrib
 
 
 # ---------------------------------------------------------------- the database is away
