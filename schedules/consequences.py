@@ -198,6 +198,7 @@ def _next_window(draft: Draft, context: _Context, effect: Effect) -> None:
     step = enrollment.sequence.step(effect.args[0]) if enrollment else None
     if enrollment is not None and step is not None:
         enrollment = agenda.add_now(enrollment, step, draft.now, draft.thread.profile.timezone)
+        enrollment = replace(enrollment, facts={**enrollment.facts, "ready": 1})
         draft.thread = draft.thread.with_enrollment(enrollment)
         draft.did("next_window", f"{step.id} comes ahead of the next calm window that fits.")
 

@@ -254,17 +254,24 @@ def _send(candidate: Candidate, now: datetime) -> Send:
 
 
 def _yields_to(candidate: Candidate, others: list[Candidate], thread: Thread, policy: Policy) -> Candidate | None:
-    """A text of higher priority, in another sequence, that this one would push out of its moment."""
+    """A text of higher priority that this one would push out of its moment."""
     if candidate.at is None:
         return None
     sent = replace(thread, pace=pacing.remember(thread.pace, mark_of(candidate.proposal, policy, candidate.at)))
     week = candidate.at + timedelta(days=policy.cap_week_days)
     for other in others:
-        if other.at is None or other.enrollment.id == candidate.enrollment.id or other.priority >= candidate.priority:
+        if other.at is None or other.priority >= candidate.priority or not _competes(candidate, other):
             continue
         if candidate.at < other.at < week and not isinstance(gate.may_go(other.proposal, sent, policy, other.at), Go):
             return other
     return None
+
+
+def _competes(candidate: Candidate, other: Candidate) -> bool:
+    """Within one sequence the written order decides, unless the parent said READY: then the talk goes first."""
+    if candidate.enrollment.id != other.enrollment.id:
+        return True
+    return other.step.kind is Kind.TALK and bool(candidate.enrollment.facts.get("ready"))
 
 
 def _wait(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision:

@@ -97,6 +97,7 @@ def _ready(draft: Draft, word: Word) -> None:
         if talk is not None and not draft.thread.pace.question:
             draft.pace(wait_until=None)
             enrollment = agenda.add_now(enrollment, talk, draft.now, draft.thread.profile.timezone)
+            enrollment = replace(enrollment, facts={**enrollment.facts, "ready": 1})
             draft.thread = draft.thread.with_enrollment(enrollment)
             draft.did("ready", f"{talk.id} comes ahead of the next calm window that fits.")
             break

@@ -85,7 +85,16 @@ def test_caps_and_gaps_hold_over_all_sequences(life):
     instants = [datetime.fromisoformat(e["at"]) for e in sent]
     for n, at in enumerate(instants):
         assert len([t for t in instants[: n + 1] if at - t < timedelta(days=7)]) <= 3
-        assert len([t for t in instants if localtime.local_date(t, data["timezone"]) == localtime.local_date(at, data["timezone"])]) == 1
+        assert (
+            len(
+                [
+                    t
+                    for t in instants
+                    if localtime.local_date(t, data["timezone"]) == localtime.local_date(at, data["timezone"])
+                ]
+            )
+            == 1
+        )
     for before, after in zip(sent, sent[1:], strict=False):
         free = after["kind"] in ("followup", "reminder") or after["sequence"] == "REPAIR" or after["step"] == "TK-5"
         gap = datetime.fromisoformat(after["at"]) - datetime.fromisoformat(before["at"])

@@ -36,7 +36,9 @@ def moments(data, day):
 
 
 VECTORS = [
-    pytest.param(FAMILY_1, date(2025, 3, 4), {"19:30-20:30": "2025-03-05T00:10:00+00:00"}, id="dinner moves it earlier"),
+    pytest.param(
+        FAMILY_1, date(2025, 3, 4), {"19:30-20:30": "2025-03-05T00:10:00+00:00"}, id="dinner moves it earlier"
+    ),
     pytest.param(FAMILY_1, date(2025, 3, 7), {"19:30-21:30": "2025-03-08T00:10:00+00:00"}, id="free night is longer"),
     pytest.param(
         FAMILY_1,
@@ -66,7 +68,10 @@ VECTORS = [
         id="nobody at work",
     ),
     pytest.param(
-        FAMILY_3, date(2025, 3, 4), {"16:00-17:30": "2025-03-04T21:00:00+00:00"}, id="an evening piece of half an hour is dropped"
+        FAMILY_3,
+        date(2025, 3, 4),
+        {"16:00-17:30": "2025-03-04T21:00:00+00:00"},
+        id="an evening piece of half an hour is dropped",
     ),
 ]
 
@@ -79,12 +84,26 @@ def test_windows_and_moments_are_those_of_the_reference_vectors(data, day, expec
 @pytest.mark.parametrize(
     ("day", "wall", "zone", "expected"),
     [
-        pytest.param(date(2024, 3, 10), "02:30", "America/New_York", "2024-03-10T07:00:00+00:00", id="gap: first valid minute after it"),
-        pytest.param(date(2024, 11, 3), "01:30", "America/New_York", "2024-11-03T05:30:00+00:00", id="fold: first occurrence"),
-        pytest.param(date(2024, 10, 6), "02:15", "Australia/Lord_Howe", "2024-10-05T15:30:00+00:00", id="half-hour gap"),
-        pytest.param(date(2024, 4, 7), "01:45", "Australia/Lord_Howe", "2024-04-06T14:45:00+00:00", id="half-hour fold"),
+        pytest.param(
+            date(2024, 3, 10),
+            "02:30",
+            "America/New_York",
+            "2024-03-10T07:00:00+00:00",
+            id="gap: first valid minute after it",
+        ),
+        pytest.param(
+            date(2024, 11, 3), "01:30", "America/New_York", "2024-11-03T05:30:00+00:00", id="fold: first occurrence"
+        ),
+        pytest.param(
+            date(2024, 10, 6), "02:15", "Australia/Lord_Howe", "2024-10-05T15:30:00+00:00", id="half-hour gap"
+        ),
+        pytest.param(
+            date(2024, 4, 7), "01:45", "Australia/Lord_Howe", "2024-04-06T14:45:00+00:00", id="half-hour fold"
+        ),
         pytest.param(date(2025, 1, 1), "18:00", "Asia/Kolkata", "2025-01-01T12:30:00+00:00", id="half-hour zone"),
-        pytest.param(date(2025, 7, 1), "09:00", "America/St_Johns", "2025-07-01T11:30:00+00:00", id="half-hour zone in summer"),
+        pytest.param(
+            date(2025, 7, 1), "09:00", "America/St_Johns", "2025-07-01T11:30:00+00:00", id="half-hour zone in summer"
+        ),
     ],
 )
 def test_wall_times_resolve_by_the_gap_and_fold_rules(day, wall, zone, expected):
