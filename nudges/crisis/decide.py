@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nudges.crisis.values import Hit, Level, Screening, Suppression, Tier
@@ -26,14 +26,11 @@ _SHOWN = 3  # spans quoted in `why`; a page is read in seconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """What the second layer thinks. `crisis` and `danger` are chances (0 to 1); thresholds come with the
-    model.
-    """
+    """What the second layer thinks: the chance of a crisis (0 to 1), and where the two thresholds stand."""
 
     crisis: float
-    danger: float
     crisis_at: float
-    danger_at: float
+    check_at: float
     tier: Tier | None
     tier_margin: float = 0.0
 
@@ -42,23 +39,22 @@ def live(hits: Sequence[Hit]) -> tuple[Hit, ...]:
     return tuple(h for h in hits if h.suppressed_by is None)
 
 
-def facts(hits: Sequence[Hit], words: int) -> tuple[float, ...]:
-    """What the rules say, as the numbers that the second layer weighs. Order and meaning are part of the
-    model.
+def facts(hits: Sequence[Hit], trust: Mapping[str, float]) -> tuple[float, ...]:
+    """What the rules say, as the seven numbers that the second layer weighs. Order and meaning are part of the model.
+
+    `trust` is the log-odds that a match of a pattern is a crisis, learned from the training texts.
     """
-    counted = live(hits)
-    crisis = {h.rule for h in counted if h.level is Level.CRISIS}
-    masked = [h.suppressed_by for h in hits if h.suppressed_by]
+    odds = sorted((trust.get(h.pattern, 0.0) for h in live(hits)), reverse=True)
+    masked = {h.suppressed_by for h in hits}
+    best = odds[0] if odds else 0.0
     return (
-        float(bool(crisis)),
-        min(len(crisis), 3) / 3,
-        float(any(h.sure for h in counted)),
-        float(any(h.level is Level.CHECK for h in counted)),
-        float(any(m is Suppression.NEGATION for m in masked)),
-        float(any(m in (Suppression.IDIOM, Suppression.ROUTINE) for m in masked)),
-        float(any(m is Suppression.EDUCATION for m in masked)),
-        float(any(m is Suppression.PAST for m in masked)),
-        min(words, 60) / 60,
+        max(best, 0.0),
+        min(best, 0.0),
+        sum(max(o, 0.0) for o in odds[1:3]),
+        float(Suppression.NEGATION in masked),
+        float(bool(masked & {Suppression.IDIOM, Suppression.ROUTINE})),
+        float(Suppression.EDUCATION in masked),
+        float(Suppression.PAST in masked),
     )
 
 
@@ -91,7 +87,7 @@ def _level(counted: Sequence[Hit], scores: Scores | None) -> tuple[Level, str]:
         return _level_of_rules(counted)
     if scores.crisis >= scores.crisis_at:
         return Level.CRISIS, "its wording is close to texts about real danger"
-    if scores.danger >= scores.danger_at:
+    if scores.crisis >= scores.check_at:
         return Level.CHECK, "its wording is close to texts that may mean danger"
     return Level.ORDINARY, "its wording is close to everyday texts"
 

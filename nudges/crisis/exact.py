@@ -55,9 +55,7 @@ def skip_prefix(words: Sequence[str]) -> int:
     would be left.
     """
     index = 0
-    while index < len(words) and (
-        words[index] in _PREFIXES or words[index].isdigit() or not words[index][0].isalnum()
-    ):
+    while index < len(words) and (words[index] in _PREFIXES or words[index].isdigit() or not words[index][0].isalnum()):
         if words[index].startswith(":") and len(words[index]) > 1:
             break
         index += 1

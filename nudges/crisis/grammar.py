@@ -126,6 +126,14 @@ class Matcher:
                     self._by_stem[stem] = self._by_stem.get(stem, 0) | flag
             self._need.append(need)
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The lines of the patterns, by index."""
+        return tuple(p.source for p in self._patterns)
+
+    def source(self, index: int) -> str:
+        return self._patterns[index].source
+
     def find(self, folded: Folded) -> Iterator[tuple[int, Match]]:
         """(index of the pattern, match), in order of patterns, then of place."""
         words = folded.words
@@ -187,9 +195,7 @@ def _step(
                 yield at + length, frozenset(range(at, at + length))
 
 
-def _gap(
-    most: int, words: tuple[str, ...], sentence: tuple[int, ...], at: int
-) -> Iterator[tuple[int, frozenset[int]]]:
+def _gap(most: int, words: tuple[str, ...], sentence: tuple[int, ...], at: int) -> Iterator[tuple[int, frozenset[int]]]:
     yield at, frozenset()
     for end in range(at + 1, min(at + most, len(words)) + 1):
         if words[end - 1] in SENTENCE_END or sentence[end - 1] != sentence[at]:

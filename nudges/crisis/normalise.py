@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -46,19 +46,23 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
-    """A text ready for rules: tokens, and for each token the number of the sentence that holds it."""
+    """A text ready for rules: tokens, and for each token the number of the sentence that holds it.
+
+    `written` is the text as a reader would see it, cut so that piece i ends with token i and the last piece is the rest.
+    """
 
     tokens: tuple[Token, ...]
     sentence: tuple[int, ...]
+    written: tuple[str, ...]
     unreadable: bool
 
     @property
     def words(self) -> tuple[str, ...]:
         return tuple(token.word for token in self.tokens)
 
-    def joined(self) -> str:
-        """The folded words as one string, for the word model."""
-        return " ".join(token.word for token in self.tokens)
+    def readable_from(self, start: int) -> str:
+        """The text from token `start` on, accents and emoji kept, disguised and misspelled words mended."""
+        return "".join(self.written[start:]).strip()
 
 
 @lru_cache(maxsize=4096)
@@ -296,20 +300,44 @@ def fold(text: str, speller: Speller) -> Folded:
     """Tokens of `text` (any string, any length) in the spelling that rules use."""
     tokens: list[Token] = []
     sentence: list[int] = []
-    number = 0
+    written: list[str] = []
+    number = done = 0
+    between = ""
     for raw in _join_spelled_out(list(_split(text))):
-        if raw.word.startswith(":") and len(raw.word) > 2:
-            spelled: Iterable[str] = (raw.word,)
-        elif raw.word[0].isalnum() or raw.word[-1].isalnum():
-            spelled = speller.spell(raw.word)
-        else:
-            spelled = (raw.word,)
-        for word in spelled:
+        spelled = speller.spell(raw.word) if _is_wordlike(raw.word) else (raw.word,)
+        between += _visible(text[done : raw.start])
+        seen = _written(text[raw.start : raw.end], raw.word, spelled) if raw.end > done else ""
+        for index, word in enumerate(spelled):
             tokens.append(Token(word, raw.start, raw.end))
             sentence.append(number)
+            written.append("" if index else between + seen)
+        between = "" if spelled else between + seen
+        done = max(done, raw.end)
         if raw.word[-1] in SENTENCE_END:
             number += 1
-    return Folded(tokens=tuple(tokens), sentence=tuple(sentence), unreadable=_is_foreign(text))
+    return Folded(
+        tokens=tuple(tokens), sentence=tuple(sentence), written=(*written, between), unreadable=_is_foreign(text)
+    )
+
+
+def _is_wordlike(word: str) -> bool:
+    return (word[0].isalnum() or word[-1].isalnum()) and not (word[0] == ":" and len(word) > 2)
+
+
+def _written(sent: str, word: str, spelled: Sequence[str]) -> str:
+    """How the sentence model should see a word: as sent, unless it was disguised or misspelled."""
+    bare = word.strip("'!|*#+@$")
+    if bare in _FORMS or " ".join(spelled) == bare.removesuffix("'s").replace("'", ""):
+        return _visible(sent)
+    return " ".join(spelled)
+
+
+def _visible(sent: str) -> str:
+    """Accents and emoji stay; what cannot be seen goes, and look-alikes become what they look like."""
+    if sent.isascii():
+        return sent
+    seen = (c for c in unicodedata.normalize("NFKC", sent) if unicodedata.category(c) != "Cf")
+    return "".join(_LOOKALIKES.get(c.casefold(), c) for c in seen)
 
 
 def _is_foreign(text: str) -> bool:

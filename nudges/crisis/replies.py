@@ -128,8 +128,7 @@ def _every_text() -> tuple[str, ...]:
             for key in _book()[lang]:
                 if key not in ("alerted", "waiting"):
                     out += [
-                        _compose(key, lang, country, state)
-                        for state in ("", _state(lang, True), _state(lang, False))
+                        _compose(key, lang, country, state) for state in ("", _state(lang, True), _state(lang, False))
                     ]
     return tuple(dict.fromkeys(out))
 

@@ -26,8 +26,8 @@ from nudges.crisis.values import Hit, Level, Suppression, Tier
 
 _RULES = Path(__file__).parent / "rules"
 _TIER_FILES = ("suicide", "harm", "abuse", "poison", "missing", "unsafe", "distress", "general")
-_NEGATION_REACH = 3  # words looked back; longer reach silences true statements sooner than it saves false
-alarms
+# Words looked back; a longer reach silences true statements sooner than it saves false alarms.
+_NEGATION_REACH = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +79,15 @@ class Rulebook:
         negated = self._negated(folded.words)
         hits: dict[tuple[str, int], Hit] = {}
         for index, match in self.rule_matcher.find(folded):
-            hit = self._hit(self.rule_of[index], match, text, folded)
+            hit = self._hit(index, match, text, folded)
             hit = replace(hit, suppressed_by=self._suppression(match, folded, covers, negated))
             key = (hit.rule, hit.start)
             if key not in hits or (hits[key].suppressed_by and not hit.suppressed_by):
                 hits[key] = hit
         return sorted(hits.values(), key=lambda h: (h.suppressed_by is not None, -h.severity, h.start, h.rule))
 
-    def _hit(self, rule: Rule, match: Match, text: str, folded: Folded) -> Hit:
+    def _hit(self, index: int, match: Match, text: str, folded: Folded) -> Hit:
+        rule = self.rule_of[index]
         start, end = folded.tokens[match.start].start, folded.tokens[match.end - 1].end
         return Hit(
             rule=rule.id,
@@ -97,6 +98,7 @@ class Rulebook:
             end=end,
             words=text[start:end],
             sure=rule.sure,
+            pattern=self.rule_matcher.source(index),
         )
 
     def _suppression(

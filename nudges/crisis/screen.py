@@ -87,7 +87,7 @@ class _Reader:
         if folded.unreadable:
             return _plain(Level.CHECK, "it is in letters that the screen cannot read")
         hits = book.read(text, folded)
-        scores = second.load().score(text, folded, hits)
+        scores = second.load().score(folded, hits)
         return decide.decide(hits, scores, folded.words, open_episode=open_episode, version=version())
 
     def _with_window(self, text: str, recent: Sequence[str], found: Screening, open_episode: bool) -> Screening:
@@ -98,9 +98,7 @@ class _Reader:
                 return _worse(found, _failed("the screen ran out of time"))
             joined = self._read(way, open_episode)
             if _RANK[joined.level] > known:
-                found = _worse(
-                    found, replace(joined, why=joined.why + " Read together with the texts just before it.")
-                )
+                found = _worse(found, replace(joined, why=joined.why + " Read together with the texts just before it."))
         return found
 
 

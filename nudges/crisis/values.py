@@ -40,7 +40,7 @@ class Suppression(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """One rule that matched. `start` and `end` are offsets into the text as it was sent."""
+    """One rule that matched. `start` and `end` are offsets into the text as it was sent, `pattern` the rule's line."""
 
     rule: str
     level: Level
@@ -51,6 +51,7 @@ class Hit:
     words: str
     suppressed_by: Suppression | None = None
     sure: bool = False
+    pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
