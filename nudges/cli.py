@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nudges import config, demo, wiring
 from nudges.cli_screen import screen
+from nudges.cli_simulate import simulate
 from nudges.config import ConfigError, Settings
 from nudges.demo import NotHere, SignIn
 from nudges.engine import ticks
@@ -43,6 +44,7 @@ def main() -> None:
 
 
 main.add_command(screen)
+main.add_command(simulate)
 
 
 @main.command()
