@@ -33,7 +33,7 @@ from schedules.values import (
     Wait,
 )
 
-__all__ = ["Forecast", "advance", "decide", "end_of_moment", "forecast", "next_look", "unsent"]
+__all__ = ["Forecast", "Look", "advance", "decide", "end_of_moment", "forecast", "look", "next_look", "unsent"]
 
 _FOR_EVER = timedelta(days=365)
 
@@ -56,19 +56,34 @@ def decide(thread: Thread, policy: Policy, now: datetime) -> Decision:
     if resting is not None:
         return resting
     candidates = _candidates(thread, policy, now)
-    for look in (_missed, _finished, _pause_after_silence, _staff, _stay_question):
-        decision = look(thread, candidates, policy, now)
+    for rule in (_missed, _finished, _pause_after_silence, _staff, _stay_question):
+        decision = rule(thread, candidates, policy, now)
         if decision is not None:
             return decision
     return _next_text(thread, candidates, policy, now)
 
 
-def next_look(thread: Thread, policy: Policy, now: datetime) -> datetime | None:
-    """When to ask `decide` again; none when only an event can change the answer."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """When to ask `decide` again (none: only an event can change the answer), and what is being waited for."""
+
+    at: datetime | None
+    words: str
+
+
+def look(thread: Thread, policy: Policy, now: datetime) -> Look:
+    """What a thread waits for, as its page shows it."""
     decision = decide(thread, policy, now)
     if isinstance(decision, Wait):
-        return decision.until
-    return None if isinstance(decision, Idle) else now
+        return Look(at=decision.until, words=decision.reasons[0].words)
+    if isinstance(decision, Idle):
+        return Look(at=None, words=decision.reasons[0].words)
+    return Look(at=now, words=decision.reason.words)
+
+
+def next_look(thread: Thread, policy: Policy, now: datetime) -> datetime | None:
+    """When to ask `decide` again; none when only an event can change the answer."""
+    return look(thread, policy, now).at
 
 
 def _resting(thread: Thread, now: datetime) -> Decision | None:
@@ -276,9 +291,9 @@ def _competes(candidate: Candidate, other: Candidate) -> bool:
 
 def _wait(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision:
     """Until the first moment at which anything could change."""
-    looks = [look for c in candidates for look in _looks(thread, c, candidates, policy, now)]
+    looks = [one for c in candidates for one in _looks(thread, c, candidates, policy, now)]
     looks += _other_looks(thread, policy)
-    later = sorted((look for look in looks if look[0] > now), key=lambda look: look[0])
+    later = sorted((one for one in looks if one[0] > now), key=lambda one: one[0])
     parked = tuple(c.reason for c in candidates if c.at is None)
     if not later:
         nothing = Reason(code="nothing_pending", words="Nothing is planned until something happens.")

@@ -70,12 +70,13 @@ def save(
     is being waited for. After False the caller rolls back (see StaleParent).
     """
     program = session.get_one(Program, parent.program_id)
+    look = plan.look(thread, policy_of(program), now)
     columns: dict[str, Any] = {
         "state": state.pace_to_json(thread.pace),
         "status": thread.status,
         "paused_until": thread.paused_until,
-        "next_at": plan.next_look(thread, policy_of(program), now),
-        "next_reason": None if why is None else why[:200],
+        "next_at": look.at,
+        "next_reason": (why or look.words or "")[:200] or None,
         "revision": parent.revision + 1,
     }
     changed = session.execute(
