@@ -61,13 +61,10 @@ def threads_of(session: Session, parents: Sequence[family.Parent]) -> dict[int, 
     }
 
 
-def save(
-    session: Session, parent: family.Parent, thread: values.Thread, *, now: datetime, why: str | None = None
-) -> bool:
-    """Store a thread, and when to look at it next. False when somebody else wrote the parent meanwhile.
+def save(session: Session, parent: family.Parent, thread: values.Thread, *, now: datetime) -> bool:
+    """Store a thread, when to look at it next and why then. False when somebody else wrote the parent meanwhile.
 
-    Only what the core moves is written: pace, status, pause, and the enrollments' agendas. `why` says in words what
-    is being waited for. After False the caller rolls back (see StaleParent).
+    Only what the core moves is written: pace, status, pause, and the enrollments' agendas. After False the caller rolls back (see StaleParent).
     """
     program = session.get_one(Program, parent.program_id)
     look = plan.look(thread, policy_of(program), now)
@@ -76,7 +73,7 @@ def save(
         "status": thread.status,
         "paused_until": thread.paused_until,
         "next_at": look.at,
-        "next_reason": (why or look.words or "")[:200] or None,
+        "next_reason": look.words[:200],
         "revision": parent.revision + 1,
     }
     changed = session.execute(
@@ -95,11 +92,9 @@ def save(
     return True
 
 
-def save_or_raise(
-    session: Session, parent: family.Parent, thread: values.Thread, *, now: datetime, why: str | None = None
-) -> None:
+def save_or_raise(session: Session, parent: family.Parent, thread: values.Thread, *, now: datetime) -> None:
     """`save`, for callers whose whole transaction must fall when somebody else was faster. Raises StaleParent."""
-    if not save(session, parent, thread, now=now, why=why):
+    if not save(session, parent, thread, now=now):
         raise StaleParent(f"parent {parent.id} was changed by somebody else")
 
 

@@ -95,7 +95,7 @@ def _forget(
     proposal = state.proposal_from_json(row.gate)
     thread = snapshots.thread_of(session, parent)
     thread = plan.unsent(thread, proposal, policy, now, expired=to_status == EXPIRED, reason=reason)
-    snapshots.save_or_raise(session, parent, thread, now=now, why=parent.next_reason)
+    snapshots.save_or_raise(session, parent, thread, now=now)
 
 
 def _correct_outcome(session: Session, row: Outbox, outcome: str, reason: str) -> None:

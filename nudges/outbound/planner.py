@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -111,9 +110,9 @@ def plan_one(session: Session, parent_id: int, *, now: datetime, library: Librar
         return 0
     policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
     carrier = _Carrier(session, parent, policy=policy, now=now, library=library)
-    thread, why = carrier.run(snapshots.thread_of(session, parent))
+    thread = carrier.run(snapshots.thread_of(session, parent))
     _record_change(session, parent, thread, now=now)
-    snapshots.save_or_raise(session, parent, thread, now=now, why=why)
+    snapshots.save_or_raise(session, parent, thread, now=now)
     return carrier.queued
 
 
@@ -125,13 +124,13 @@ class _Carrier:
         self.policy, self.now, self.library = policy, now, library
         self.queued = 0
 
-    def run(self, thread: Thread) -> tuple[Thread, str | None]:
-        """Decide and carry out until the core waits; the thread then, and what it waits for in words."""
+    def run(self, thread: Thread) -> Thread:
+        """Decide and carry out until the core waits; the thread then."""
         for _ in range(MOST_DECISIONS):
             decision = plan.decide(thread, self.policy, self.now)
             after = plan.advance(thread, decision, self.policy, self.now)
             if isinstance(decision, Wait | Idle):
-                return after, _words(decision.reasons)
+                return after
             thread = self.carry_out(thread, after, decision)
         raise Circling(f"parent {self.parent.id}: more than {MOST_DECISIONS} decisions at one instant")
 
@@ -268,10 +267,6 @@ def _record_change(session: Session, parent: Parent, after: Thread, *, now: date
         parent_id=parent.id,
         details={"because": "the pause is over" if after.status == "active" else "nothing was answered for long"},
     )
-
-
-def _words(reasons: Sequence[Reason]) -> str | None:
-    return reasons[0].words if reasons else None
 
 
 def _push_ahead(sessions: sessionmaker[Session], parent_id: int, fault: str, *, now: datetime) -> None:
