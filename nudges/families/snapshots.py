@@ -64,7 +64,8 @@ def threads_of(session: Session, parents: Sequence[family.Parent]) -> dict[int, 
 def save(session: Session, parent: family.Parent, thread: values.Thread, *, now: datetime) -> bool:
     """Store a thread, when to look at it next and why then. False when somebody else wrote the parent meanwhile.
 
-    Only what the core moves is written: pace, status, pause, and the enrollments' agendas. After False the caller rolls back (see StaleParent).
+    Only what the core moves is written: pace, status, pause, and the enrollments' agendas. After False the caller
+    rolls back (see StaleParent).
     """
     program = session.get_one(Program, parent.program_id)
     look = plan.look(thread, policy_of(program), now)
