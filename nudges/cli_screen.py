@@ -50,9 +50,7 @@ def _answer(line: str, number: int, lang: str, country: str) -> dict[str, Any]:
         open_episode=asked.get("open_episode", False),
     )
     chosen: replies.Lang = replies.guess_lang(text) if lang == "auto" else "es" if lang == "es" else "en"
-    said = (
-        None if found.level is Level.ORDINARY else replies.reply(found, lang=chosen, country=country, alerted=False)
-    )
+    said = None if found.level is Level.ORDINARY else replies.reply(found, lang=chosen, country=country, alerted=False)
     return {"level": found.level, "tier": found.tier, "severity": found.severity, "why": found.why, "reply": said}
 
 

@@ -87,6 +87,8 @@ def _level(counted: Sequence[Hit], scores: Scores | None) -> tuple[Level, str]:
         return _level_of_rules(counted)
     if scores.crisis >= scores.crisis_at:
         return Level.CRISIS, "its wording is close to texts about real danger"
+    if any(h.sure for h in counted):
+        return Level.CHECK, "a rule for plain statements of danger matched"
     if scores.crisis >= scores.check_at:
         return Level.CHECK, "its wording is close to texts that may mean danger"
     return Level.ORDINARY, "its wording is close to everyday texts"

@@ -36,6 +36,9 @@ _PREFIXES = frozenset(
     "ayuda time less move person".split()
 )
 
+# Laughter never takes back a plain statement of danger, so the second layer reads such a text without it.
+HUMOUR = frozenset("lol lmao lmfao haha hahaha jaja jajaja jajajaja jeje jk xd rofl :laugh:".split())
+
 
 def bare(words: Sequence[str]) -> Level | None:
     """The level of a text that is only a command, a number or a bare call; None for anything longer."""

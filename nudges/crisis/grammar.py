@@ -32,6 +32,7 @@ class Element:
     optional: bool = False
     edge: str = ""
     longest: int = 1
+    heads: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,13 @@ def _element(part: str, source: str, classes: Mapping[str, Words]) -> Element:
         else:
             raise RuleError(f"{source!r}: an empty alternative in {part!r}")
     longest = max((len(w) for w in words), default=1)
-    return Element(words=frozenset(words), stems=tuple(stems), optional=optional, longest=longest)
+    return Element(
+        words=frozenset(words),
+        stems=tuple(stems),
+        optional=optional,
+        longest=longest,
+        heads=frozenset(w[0] for w in words),
+    )
 
 
 def expand_classes(raw: Mapping[str, str]) -> dict[str, Words]:
@@ -125,6 +132,7 @@ class Matcher:
                 for stem in element.stems:
                     self._by_stem[stem] = self._by_stem.get(stem, 0) | flag
             self._need.append(need)
+        self._stem_heads = frozenset(stem[:2] for stem in self._by_stem)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -137,21 +145,32 @@ class Matcher:
     def find(self, folded: Folded) -> Iterator[tuple[int, Match]]:
         """(index of the pattern, match), in order of patterns, then of place."""
         words = folded.words
-        present = 0
-        for word in set(words):
-            present |= self._by_word.get(word, 0)
-            for stem, flags in self._by_stem.items():
-                if word.startswith(stem):
-                    present |= flags
+        places: dict[str, list[int]] = {}
+        for place, word in enumerate(words):
+            places.setdefault(word, []).append(place)
+        present = self._present(places)
         for index, need in enumerate(self._need):
             if need & present == need:
-                for match in _find_one(self._patterns[index], words, folded.sentence):
+                for match in _find_one(self._patterns[index], words, folded.sentence, places):
                     yield index, match
 
+    def _present(self, places: Mapping[str, list[int]]) -> int:
+        """One bit for each element that has at least one of its words in the text."""
+        present = 0
+        for word in places:
+            present |= self._by_word.get(word, 0)
+            if word[:2] in self._stem_heads:
+                for stem, flags in self._by_stem.items():
+                    if word.startswith(stem):
+                        present |= flags
+        return present
 
-def _find_one(pattern: Pattern, words: tuple[str, ...], sentence: tuple[int, ...]) -> Iterator[Match]:
+
+def _find_one(
+    pattern: Pattern, words: tuple[str, ...], sentence: tuple[int, ...], places: Mapping[str, list[int]]
+) -> Iterator[Match]:
     end_of_last = 0
-    for start in range(len(words)):
+    for start in _starts(pattern.elements[0], len(words), places):
         if start < end_of_last:
             continue
         reached = _run(pattern, words, sentence, start)
@@ -160,6 +179,13 @@ def _find_one(pattern: Pattern, words: tuple[str, ...], sentence: tuple[int, ...
             if taken:
                 yield Match(min(taken), end, taken)
                 end_of_last = end
+
+
+def _starts(first: Element, length: int, places: Mapping[str, list[int]]) -> Sequence[int]:
+    """Where a match can begin: the places of the first element's words, or anywhere when it does not say."""
+    if first.optional or first.stems or not first.heads:
+        return range(length)
+    return sorted(place for word in first.heads & places.keys() for place in places[word])
 
 
 def _run(

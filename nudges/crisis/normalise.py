@@ -48,7 +48,7 @@ class Token:
 class Folded:
     """A text ready for rules: tokens, and for each token the number of the sentence that holds it.
 
-    `written` is the text as a reader would see it, cut so that piece i ends with token i and the last piece is the rest.
+    `written` is the text as a reader would see it, cut so that piece i ends with token i; the last piece is the rest.
     """
 
     tokens: tuple[Token, ...]
@@ -59,6 +59,18 @@ class Folded:
     @property
     def words(self) -> tuple[str, ...]:
         return tuple(token.word for token in self.tokens)
+
+    def without(self, words: frozenset[str]) -> Folded:
+        """The same text as if these words had not been sent; at least one token stays."""
+        kept = [i for i, token in enumerate(self.tokens) if token.word not in words]
+        if not kept or len(kept) == len(self.tokens):
+            return self
+        return Folded(
+            tokens=tuple(self.tokens[i] for i in kept),
+            sentence=tuple(self.sentence[i] for i in kept),
+            written=(*(self.written[i] for i in kept), self.written[-1]),
+            unreadable=self.unreadable,
+        )
 
     def readable_from(self, start: int) -> str:
         """The text from token `start` on, accents and emoji kept, disguised and misspelled words mended."""

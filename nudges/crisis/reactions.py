@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # iPhone in English and Spanish, then the form of Google Messages (an emoji, "to", the quote; with zero-width
 # marks).
@@ -17,8 +18,8 @@ _VERBS = (
     "liked", "loved", "disliked", "laughed at", "emphasized", "questioned", "reacted",
     "removed a like from", "removed a heart from", "removed a dislike from", "removed a laugh from",
     "removed an exclamation from", "removed a question mark from", "removed",
-    "le gusto", "le encanto", "no le gusto", "se rio de", "dio enfasis a", "enfatizo", "cuestiono", "pregunto", "reacciono",
-    "me gusta", "me encanta", "quito", "elimino",
+    "le gusto", "le encanto", "no le gusto", "se rio de", "dio enfasis a", "enfatizo", "cuestiono", "pregunto",
+    "reacciono", "me gusta", "me encanta", "quito", "elimino",
 )  # fmt: skip
 _UNEASY = ("questioned", "emphasized", "cuestiono", "enfatizo", "dio enfasis a", "disliked", "no le gusto")
 _QUOTED = re.compile(r'["“«]([^"”»]*)["”»]?')
@@ -27,6 +28,7 @@ _NOTHING_QUOTED = re.compile(
 )
 _LONGEST_LEAD = 60
 _LEAST_LIKE = 0.9
+_LEAST_WORDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +64,26 @@ def _is_lead(lead: str) -> bool:
 
 def _is_ours(quote: str, own_texts: Sequence[str]) -> bool:
     """True when the quote is one of our texts, or its beginning: phones cut long quotes."""
-    bag = _plain(quote).rstrip(". ").split()
-    if len(bag) < 3:
+    told = _bag(quote)
+    if len(told) < _LEAST_WORDS:
         return False
-    return any(_alike(bag, _plain(own).split()) for own in own_texts)
+    return any(_alike(told, _bag(own)) for own in own_texts)
 
 
-def _alike(quote: list[str], own: list[str]) -> bool:
+def _alike(quote: Sequence[str], own: Sequence[str]) -> bool:
+    if quote[0] != own[0] if own else True:
+        return False
     same = sum(1 for a, b in zip(quote, own, strict=False) if a == b)
     return same >= _LEAST_LIKE * len(quote) and len(quote) <= len(own) + 2
 
 
+@lru_cache(maxsize=1024)
+def _bag(text: str) -> tuple[str, ...]:
+    return tuple(_plain(text).rstrip(". ").split())
+
+
 def _plain(text: str) -> str:
-    kept = unicodedata.normalize("NFKD", text)
-    kept = "".join(c for c in kept if unicodedata.category(c) not in ("Cf", "Mn"))
-    return " ".join(kept.casefold().split())
+    if not text.isascii():
+        kept = unicodedata.normalize("NFKD", text)
+        text = "".join(c for c in kept if unicodedata.category(c) not in ("Cf", "Mn"))
+    return " ".join(text.casefold().split())

@@ -25,8 +25,8 @@ _NOT_SAFE = frozenset(
     )
 )
 _SAFE = frozenset(
-    ("safe", "yes", "y", "yes safe", "ok", "okay", "seguro", "segura", "seguros", "si", "all safe", "everyone safe", "everyone is safe",
-     "fine", "all good", "bien", "todos bien", "a salvo", "todo bien")
+    ("safe", "yes", "y", "yes safe", "ok", "okay", "seguro", "segura", "seguros", "si", "all safe", "everyone safe",
+     "everyone is safe", "fine", "all good", "bien", "todos bien", "a salvo", "todo bien")
 )  # fmt: skip
 _UNSURE = frozenset(
     (

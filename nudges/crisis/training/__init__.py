@@ -1,1 +1,4 @@
-"""Builds the second layer from the texts in this folder: `python -m nudges.crisis.training.build`. Not needed at run time."""
+"""Builds the second layer from the texts in this folder; nothing here is needed at run time.
+
+python -m nudges.crisis.training.build
+"""

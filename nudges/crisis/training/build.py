@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from nudges.crisis import rulebook, second
 from nudges.crisis.training import fit
@@ -17,8 +17,8 @@ from nudges.crisis.training.fit import Array, Corpus
 
 FALSE_ALARMS = 0.025  # share of ordinary texts of an unread author that may be answered as a crisis
 TOUCHED = 0.125  # ... or answered at all
-# File e pairs each crisis text with an ordinary twin of the same words. It trains and is reported, but texts built to deceive must
-# not set the thresholds for texts that are not.
+# File e pairs each crisis text with an ordinary twin of the same words. It trains and is reported, but texts built to
+# deceive must not set the thresholds for texts that are not.
 NOT_FOR_THRESHOLDS = frozenset("e")
 
 
@@ -40,6 +40,7 @@ def train_form(data: Corpus, form: str) -> tuple[dict[str, Any], dict[str, Any],
     arrays = {
         f"{form}_words": _fold_words(data.words, alphas),
         f"{form}_pieces": _fold_words(data.pieces, alphas),
+        f"{form}_axes": data.axes if form == "full" else data.axes[:0],
         f"{form}_support": data.vectors if form == "full" else np.zeros((0, data.vectors.shape[1]), dtype=np.int8),
         f"{form}_alphas": alphas.astype(np.float16)
         if form == "full"
