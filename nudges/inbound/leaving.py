@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from nudges.alerts import paging, raising
-from nudges.families import care, consent, enrolling, programs
+from nudges.families import care, consent, enrolling
 from nudges.families.consent import WORDING_VERSION, ConsentGiven
 from nudges.inbound import inbox, intents, saying
 from nudges.inbound.intents import Help, Join, OptOut, Start
@@ -144,8 +144,11 @@ def confirm(received: Received) -> Handled | None:
     if " ".join(intents.fold(received.text)) != CONFIRM:
         return None
     care.revive(received.session, parent, given=_given(received, parent), now=received.now, by=_by(parent))
-    if programs.live_version(received.session, parent.program_id, enrolling.WELCOME) is not None:
+    try:
         enrolling.start_sequence(received.session, parent, enrolling.WELCOME, now=received.now, at_step=AFTER_WELCOME)
+    except enrolling.EnrollError as error:
+        # The consent counts all the same; during a hold a person starts the sequence, and the reply shows nothing.
+        inbox.add_task(received, kind="join", words=f"A parent has confirmed, but did not start: {error}")
     return Handled(how="confirm", texts=(saying.system(received, "welcome"),))
 
 

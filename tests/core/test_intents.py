@@ -38,9 +38,7 @@ def test_letters_apart_stretched_or_accented_are_the_same_word(text):
     assert isinstance(read(text), OptOut)
 
 
-@pytest.mark.parametrize(
-    "text", ["STPO", "sotp", "Stopp", "STO", "UNSUSCRIBE", "unsubcribe", "Cancle", "qiut please"]
-)
+@pytest.mark.parametrize("text", ["STPO", "sotp", "Stopp", "STO", "UNSUSCRIBE", "unsubcribe", "Cancle", "qiut please"])
 def test_known_slips_of_the_finger_opt_out(text):
     intent = read(text)
     assert isinstance(intent, OptOut)
@@ -365,9 +363,7 @@ def test_the_carrier_answers_its_own_bare_words(text):
     assert intents.is_answered_by_carrier(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["STOP!", "OPT OUT", "ALTO", "stop please", "please stop texting me", "HELP", "YES"]
-)
+@pytest.mark.parametrize("text", ["STOP!", "OPT OUT", "ALTO", "stop please", "please stop texting me", "HELP", "YES"])
 def test_the_carrier_does_not_answer_what_only_we_recognise(text):
     assert not intents.is_answered_by_carrier(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from itertools import count
 
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from nudges.alerts import holds, raising
+from nudges.crisis.values import Level, Screening
 from nudges.db import blind_index
 from nudges.families import consent
 from nudges.inbound import handle
@@ -141,10 +143,10 @@ def test_the_crisis_reply_is_on_record_as_on_its_way(session, parent, text):
 
 
 def test_a_reply_says_that_somebody_was_alerted_only_when_somebody_was(session, people, parent, text):
+    other = a_parent(session, people.family, now=parent.created_at)
     alerted = text(parent, SELF_HARM).texts[0]
     people.ana.on_call_rank = None
     session.flush()
-    other = a_parent(session, people.family, now=parent.created_at)
     alone = text(other, SELF_HARM).texts[0]
     assert "alerted" in alerted
     assert "alerted" not in alone
@@ -253,7 +255,10 @@ def test_the_emergency_is_never_silenced_by_the_loop_breaker(session, parent, te
     ("words", "level"), [("not safe", "crisis"), ("no", "crisis"), ("2", "crisis"), ("safe", "check")]
 )
 def test_the_safety_question_takes_only_a_clear_yes(session, parent, text, now, words, level):
-    text(parent, "please help")
+    def doubtful(text, *, recent, own_texts, open_episode):
+        return Screening(level=Level.CHECK, tier=None, severity=1, why="Check: unclear.")
+
+    text(parent, "something is very wrong", deps=Deps(library=LIBRARY, screen=doubtful))
     assert [alert.level for alert in alerts(session)] == ["check"]
     text(parent, words, at=now + 2 * MINUTE)
     assert [alert.level for alert in alerts(session)] == [level]
@@ -277,6 +282,22 @@ def test_stop_within_two_hours_of_a_resolved_crisis_is_looked_at(session, people
     text(parent, "STOP", at=now + 60 * MINUTE)
     assert parent.status == "opted_out"
     assert [a.level for a in alerts(session)] == ["crisis", "check"]
+
+
+def test_a_text_is_screened_together_with_those_of_the_last_three_minutes(session, parent, text, now):
+    seen = []
+
+    def remembers(text, *, recent, own_texts, open_episode):
+        seen.append(tuple(recent))
+        return Screening(level=Level.ORDINARY, tier=None, severity=0, why="")
+
+    deps = Deps(library=LIBRARY, screen=remembers)
+    for number, seconds in enumerate((0, 170, 175, 178, 179, 185)):
+        text(parent, f"text {number}", at=now + timedelta(seconds=seconds), deps=deps)
+    assert seen[0] == ()
+    assert seen[1] == ("text 0",)
+    assert seen[4] == ("text 0", "text 1", "text 2", "text 3")
+    assert seen[5] == ("text 1", "text 2", "text 3", "text 4")
 
 
 # ---------------------------------------------------------------- sealed from the other parent
@@ -391,7 +412,19 @@ def test_an_invited_parent_joins_with_the_confirming_digit(session, people, text
     assert (enrollment.sequence_key, enrollment.status) == ("ONBOARD", "active")
 
 
-@pytest.mark.parametrize("body", ["YES", "ok", "2", "11", "join"])
+def test_a_parent_who_confirms_while_the_family_is_held_is_welcomed_alike_and_a_person_starts_the_texts(
+    session, people, parent, text, now
+):
+    invited = a_parent(session, people.family, now=now, medium="text")
+    text(parent, SELF_HARM)
+    (welcome,) = text(invited, "1", at=now + MINUTE).texts
+    assert "Riverbend" in welcome
+    assert invited.status == "active"
+    assert [task.parent_id for task in tasks(session, "join")] == [invited.id]
+    assert session.scalar(select(func.count(Enrollment.id)).where(Enrollment.parent_id == invited.id)) == 0
+
+
+@pytest.mark.parametrize("body", ["YES", "ok", "2", "11", "join", "START"])
 def test_nothing_but_the_digit_confirms(session, people, text, now, body):
     parent = a_parent(session, people.family, now=now, medium="text")
     text(parent, body)
@@ -554,6 +587,32 @@ def test_every_shape_of_text_is_stored_and_handled(session, people, parent, text
     row = last_inbound(session)
     assert row.body == body
     assert row.handled_as == answer.handled_as != "received"
+
+
+def test_two_copies_at_the_same_instant_are_one_text(sessions, now):
+    with sessions.begin() as session:
+        people = factories.people(session, now=now)
+        people.ana.on_call_phone, people.ana.on_call_rank = ANA, 1
+        parent = a_parent(session, people.family, now=now)
+    incoming = IncomingText(
+        provider_id="SM-twice", from_number=parent.phone, to_number=SENDER, body="please stop texting me"
+    )
+    together = threading.Barrier(2)
+    answers = []
+
+    def receive():
+        together.wait()
+        with sessions.begin() as session:
+            answers.append(handle.receive(session, incoming, now=now, deps=Deps(library=LIBRARY)))
+
+    threads = [threading.Thread(target=receive) for _ in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert len(answers) == 2
+    assert answers[0].texts == answers[1].texts != ()
+    with sessions() as session:
+        assert session.scalar(select(func.count(Inbound.id))) == 1
+        assert session.scalar(select(func.count(Consent.id)).where(Consent.event == "revoked")) == 1
 
 
 def test_before_any_program_exists_a_text_is_kept(session, text, now):
