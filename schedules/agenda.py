@@ -24,12 +24,12 @@ def led_to(sequence: Sequence) -> frozenset[str]:
 
 
 def first_agenda(sequence: Sequence, now: datetime) -> tuple[Pending, ...]:
-    """What stands in the agenda from the first minute: all that hangs on enrollment or on key dates."""
-    led = led_to(sequence)
+    """What stands in the agenda from the first minute: all that hangs on enrollment or on key dates.
+
+    A step with a moment of its own has it even if an answer may bring it sooner (AC-3: on 3, else x+6 d).
+    """
     pending: list[Pending] = []
     for step in sequence.steps:
-        if step.id in led:
-            continue
         for which, when in enumerate(step.when):
             if when.anchor in _BY_SENDING or when.nth == 0:
                 continue
@@ -62,6 +62,11 @@ def add(
     cycle = next_cycle(enrollment, step_id)
     pending = Pending(step=step_id, cycle=cycle, which=which, base=base, not_before=not_before)
     return replace(enrollment, agenda=(*kept, pending))
+
+
+def counts_from_answer(step: Step) -> bool:
+    """Is the step's moment counted from the answer that leads to it? Otherwise that answer means: now."""
+    return not step.when or step.when[0].anchor in _BY_SENDING or step.when[0].slot is Slot.MORNING
 
 
 def add_now(enrollment: Enrollment, step: Step, now: datetime, zone: str) -> Enrollment:

@@ -139,14 +139,17 @@ def _ask_again(draft: Draft, context: _Context, effect: Effect) -> None:
 
 
 def _go(draft: Draft, context: _Context, effect: Effect) -> None:
-    """Plan a step that counts from this answer; one of another sequence comes alone, beside this one."""
+    """Plan a step from this answer on; one of another sequence comes alone, beside this one."""
     target = effect.args[0]
     enrollment = draft.thread.enrollment(context.enrollment)
     step = enrollment.sequence.step(target) if enrollment else None
     if enrollment is None or step is None:
         _go_elsewhere(draft, target)
         return
-    enrollment = agenda.add(enrollment, target, draft.now)
+    if agenda.counts_from_answer(step):
+        enrollment = agenda.add(enrollment, target, draft.now)
+    else:
+        enrollment = agenda.add_now(enrollment, step, draft.now, draft.thread.profile.timezone)
     draft.thread = draft.thread.with_enrollment(enrollment)
     draft.did("go", f"{target} is planned.")
     for consequence in step.then:

@@ -115,7 +115,9 @@ def ends_at(enrollment: Enrollment, thread: Thread) -> datetime | None:
         if not dates:
             return None
         start = max(start, *dates)
-    return localtime.plus_wall(start, thread.profile.timezone, days=days)
+    zone = thread.profile.timezone
+    # The last day counts whole: a question of day 28 belongs to the four weeks that end on it.
+    return localtime.at_minute(localtime.local_date(start, zone) + timedelta(days=days + 1), 0, zone)
 
 
 def question_at_once(enrollment: Enrollment, step: Step, cycle: int, now: datetime, policy: Policy) -> OpenQuestion:
