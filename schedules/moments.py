@@ -109,6 +109,9 @@ def _gate_holds(when: When, enrollment: Enrollment, thread: Thread, policy: Poli
     if since is None:
         return None
     at = _preferred(since, when.offset_days, thread, policy)
+    rests_until = enrollment.instants.get("gate_rests_until")
+    if rests_until is not None:
+        at = max(at, _preferred(rests_until, 0, thread, policy))
     verdict = gate.break_gate(enrollment, thread, policy, at)
     if verdict is None:
         return Due(at=at)

@@ -106,7 +106,7 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
 def _gate_rests(enrollment: Enrollment, thread: Thread, policy: Policy, now: datetime) -> Enrollment:
     """Asked, or missed: another asking needs an answer or a month (silence is not an answer)."""
     wait = localtime.plus_wall(now, thread.profile.timezone, days=policy.break_least_days)
-    return replace(enrollment, instants={**enrollment.instants, "gate_wait_until": wait})
+    return replace(enrollment, instants={**enrollment.instants, "gate_rests_until": wait})
 
 
 def _superseded(pace: Pace) -> Pace:

@@ -18,7 +18,7 @@ from nudges.ledger import record
 from nudges.models.family import Family, FamilyStaff, Parent
 from nudges.models.program import Program
 from nudges.models.sequences import Enrollment
-from schedules import lifecycle, profile
+from schedules import entry, lifecycle, profile
 
 WELCOME = "ONBOARD"  # every parent whom staff enrolls starts here: its first text is the welcome that carriers require
 LANGUAGES = ("en", "es")
@@ -105,9 +105,13 @@ def start_sequence(
     *,
     now: datetime,
     at_step: str | None = None,
+    only: bool = False,
     staff_id: int | None = None,
 ) -> Enrollment:
-    """Put a parent into the live version of a sequence. Raises EnrollError; being in it already changes nothing."""
+    """Put a parent into the live version of a sequence: whole, from a step on, or for `only` that step.
+
+    Being in it already changes nothing. Raises EnrollError, also when safety or an order stands against it.
+    """
     parent = snapshots.locked(session, parent.id)
     running = _running(session, parent, key)
     if running is not None:
@@ -115,18 +119,22 @@ def start_sequence(
     version = programs.live_version(session, parent.program_id, key)
     if version is None:
         raise EnrollError(f"This program has no published sequence {key}.")
-    row = Enrollment(parent_id=parent.id, sequence_key=key, version_id=version.id, started_at=now)
     thread = snapshots.thread_of(session, parent)
+    policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
+    why_not = None if only else entry.refusal(key, thread, policy, now)
+    if why_not is not None:
+        raise EnrollError(why_not.words)
+    row = Enrollment(parent_id=parent.id, sequence_key=key, version_id=version.id, started_at=now)
     session.add(row)
     session.flush()
-    program = session.get_one(Program, parent.program_id)
     thread = lifecycle.enroll(
         thread,
         snapshots.sequence_of(session, version.id),
         enrollment_id=str(row.id),
         now=now,
-        policy=snapshots.policy_of(program),
+        policy=policy,
         at_step=at_step,
+        only=only,
     )
     snapshots.save_or_raise(session, parent, thread, now=now)
     record.append(
