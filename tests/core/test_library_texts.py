@@ -74,7 +74,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """One language rule of tests/data/language_rules.yaml."""
+    """One language rule of schedules/lint/rules.yaml."""
 
     id: str
     lang: str
@@ -96,7 +96,8 @@ class Rules:
 
 @cache
 def language_rules() -> Rules:
-    data = yaml.safe_load((ROOT / "tests" / "data" / "language_rules.yaml").read_text(encoding="utf-8"))
+    data = yaml.safe_load((ROOT / "schedules" / "lint" / "rules.yaml").read_text(encoding="utf-8"))
+    phrases = yaml.safe_load((ROOT / "tests" / "data" / "language_phrases.yaml").read_text(encoding="utf-8"))
     rules = [
         Rule(
             id=row["id"],
@@ -112,7 +113,7 @@ def language_rules() -> Rules:
     return Rules(
         rules=rules,
         negation={lang: re.compile(p) for lang, p in data["neg"].items()},
-        phrases=data["phrases"],
+        phrases=phrases,
     )
 
 

@@ -1,0 +1,146 @@
+"""A library file as the lint sees it: every text in its four forms, with its lines and what surrounds it.
+
+Reads sequences (`steps`), the service's texts (`texts`), the idea bank (`ideas`) and the answers to questions (`faq`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+FORMS: Final = ("en", "es", "discreet_en", "discreet_es")
+LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """A piece of YAML: its lines (from 1; `end` is its last), and a scalar, a mapping or a list. Forgiving by design."""
+
+    line: int
+    end: int
+    value: str | None = None
+    pairs: Mapping[str, Node] = field(default_factory=dict)
+    listed: tuple[Node, ...] = ()
+
+    @property
+    def is_there(self) -> bool:
+        return self.value is not None or bool(self.pairs or self.listed)
+
+    def child(self, key: str) -> Node:
+        return self.pairs.get(key) or Node(line=self.line, end=self.line)
+
+    def text(self, key: str) -> str:
+        return (self.child(key).value or "").strip()
+
+    def elements(self) -> tuple[Node, ...]:
+        """The list's elements; anything else counts as a list of one."""
+        return self.listed or ((self,) if self.is_there else ())
+
+    def words(self, key: str) -> tuple[str, ...]:
+        return tuple(e.value for e in self.child(key).elements() if e.value)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Passage:
+    """One text in its four forms, with all that a check needs to know about it.
+
+    `kind` is a step's kind, or reply, system, idea or faq. `answers` are the digits that have an effect, in order.
+    """
+
+    where: str
+    kind: str
+    text: Node
+    answers: tuple[str, ...] = ()
+    is_proactive: bool = True
+    is_firm: bool = False
+    is_legal: bool = False
+    allows: tuple[Node, ...] = ()
+
+    def form(self, name: str) -> str:
+        return self.text.text(name)
+
+
+def compose(text: str) -> Node | None:
+    """YAML text as nodes; none for an empty file. Raises yaml.YAMLError."""
+    root = yaml.compose(text, Loader=LOADER)
+    return None if root is None else _node(root)
+
+
+def _node(node: yaml.Node) -> Node:
+    line = node.start_mark.line + 1
+    end = node.end_mark.line + (1 if node.end_mark.column else 0)
+    span = {"line": line, "end": max(line, end)}
+    if isinstance(node, yaml.MappingNode):
+        return Node(**span, pairs={str(key.value): _node(value) for key, value in node.value})
+    if isinstance(node, yaml.SequenceNode):
+        return Node(**span, listed=tuple(map(_node, node.value)))
+    return Node(**span, value=str(node.value))
+
+
+def passages(root: Node) -> Iterator[Passage]:
+    """Every text of a file, in its order."""
+    is_firm = root.text("key") == "AFTERCRISIS"
+    for step in root.child("steps").elements():
+        yield from _of_step(step, is_firm=is_firm)
+    for name, text in root.child("texts").pairs.items():
+        yield Passage(where=name, kind="system", text=text, is_proactive=False, allows=_allows(text))
+    for row in root.child("ideas").elements():
+        yield _of_row(row, "idea")
+    for row in root.child("faq").elements():
+        yield _of_row(row, "faq")
+
+
+def _of_step(step: Node, *, is_firm: bool) -> Iterator[Passage]:
+    name, kind = step.text("id") or "?", step.text("kind")
+    answers = tuple(step.child("answers").pairs)
+    is_proactive = kind not in ("reply", "faq", "crisis")
+    if "text" in step.pairs:
+        yield Passage(
+            where=name,
+            kind=kind,
+            text=step.child("text"),
+            answers=answers,
+            is_proactive=is_proactive,
+            is_firm=is_firm,
+            allows=_allows(step, step.child("text")),
+        )
+    for variant in step.child("variants").elements():
+        applies = {key: value.value or "" for key, value in variant.child("for").pairs.items()}
+        yield Passage(
+            where=f"{name}[{','.join(f'{key}={value}' for key, value in applies.items())}]",
+            kind=kind,
+            text=variant.child("text"),
+            answers=answers,
+            is_proactive=is_proactive,
+            is_firm=is_firm or applies.get("profile") == "firm",
+            allows=_allows(step, variant, variant.child("text")),
+        )
+    for digit, answer in step.child("answers").pairs.items():
+        if "reply" in answer.pairs:
+            reply = answer.child("reply")
+            yield Passage(
+                where=f"{name}.{digit}",
+                kind="reply",
+                text=reply,
+                is_proactive=False,
+                is_firm=is_firm,
+                allows=_allows(step, answer, reply),
+            )
+
+
+def _of_row(row: Node, kind: str) -> Passage:
+    return Passage(
+        where=row.text("id") or "?",
+        kind=kind,
+        text=row.child("text"),
+        is_proactive=kind == "idea",
+        is_legal=row.text("legal") in ("yes", "true"),
+        allows=_allows(row, row.child("text")),
+    )
+
+
+def _allows(*nodes: Node) -> tuple[Node, ...]:
+    return tuple(each for node in nodes for each in node.child("lint_allow").elements())
