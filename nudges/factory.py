@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 
-import waitress
+import waitress  # type: ignore[import-untyped]  # it ships no types
 from flask import Flask, g, request
 from flask_login import LoginManager, current_user
 from werkzeug.exceptions import HTTPException
@@ -42,7 +42,7 @@ def create_app(wiring: Wiring) -> Flask:
     security.protect(app, wiring.settings)
     filters.register(app)
     _sign_ins(app)
-    _pages(app)
+    register_areas(app)
     app.register_error_handler(HTTPException, _error_page)
     app.register_error_handler(Exception, _broken)
     app.context_processor(_page_context)
@@ -55,7 +55,7 @@ def _sign_ins(app: Flask) -> None:
     manager.user_loader(auth.load_staff)
 
 
-def _pages(app: Flask) -> None:
+def register_areas(app: Flask) -> None:
     """Counselor and admin areas guard themselves; the phone exists only where nothing else could text."""
     for area in (auth.auth, auth.own_account, health.health):
         app.register_blueprint(area)

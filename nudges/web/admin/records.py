@@ -61,15 +61,15 @@ def outbox() -> Response:
         if status in STATUSES:
             rows = rows.where(Outbox.status == status)
         counts = db.execute(
-            select(Outbox.status, func.count()).where(Outbox.lane_id.in_(lanes)).group_by(Outbox.status)
+            select(Outbox.status, func.count().label("texts")).where(Outbox.lane_id.in_(lanes)).group_by(Outbox.status)
         )
         return page(
             "admin/outbox.html",
             fragment="admin/_outbox.html",
             rows=db.execute(rows).all(),
-            counts=dict(counts.tuples().all()),
+            counts={row.status: row.texts for row in counts},
             statuses=STATUSES,
-            status=status,
+            chosen=status,
             beats=db.scalars(select(Heartbeat).order_by(Heartbeat.duty)).all(),
             zone=program_of_staff(db).timezone,
         )

@@ -59,12 +59,12 @@ def index() -> Response:
 
 def _running(db: Session) -> dict[str, int]:
     counts = db.execute(
-        select(Enrollment.sequence_key, func.count())
+        select(Enrollment.sequence_key, func.count().label("parents"))
         .join(Parent, Parent.id == Enrollment.parent_id)
         .where(Parent.program_id == staff().program_id, Enrollment.status == "active")
         .group_by(Enrollment.sequence_key)
     )
-    return dict(counts.tuples().all())
+    return {row.sequence_key: row.parents for row in counts}
 
 
 @area.get("/sequences/<key>")

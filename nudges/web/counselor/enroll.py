@@ -23,9 +23,10 @@ from nudges.web.forms import Form
 from nudges.web.guards import counselor_area, family_or_404, parent_or_404
 from nudges.web.pages import back_to, page
 from schedules import catalog, render
-from schedules.profile import DEFAULTS_BY_AGE
+from schedules.values import Sequence
 
 area = counselor_area("enroll", __name__)
+STAFF = frozenset({"staff", "therapist", "clinician"})  # of `enrolled_by`; the rest start by themselves
 
 
 @area.get("/families/new")
@@ -171,10 +172,10 @@ def _page(db: Session, program: Program, form: Form, *, family: Family | None) -
 
 
 def _form_words() -> dict[str, Any]:
-    return {"words": enroll_form, "ages": DEFAULTS_BY_AGE}
+    return {"words": enroll_form}
 
 
-def _choices(db: Session, program: Program) -> dict[str, catalog.Sequence]:
+def _choices(db: Session, program: Program) -> dict[str, Sequence]:
     """The live sequences that staff may start at once; the welcome starts by itself."""
     rows = db.execute(
         select(SequenceRow.key, SequenceVersion.yaml)
@@ -182,4 +183,5 @@ def _choices(db: Session, program: Program) -> dict[str, catalog.Sequence]:
         .where(SequenceRow.program_id == program.id, SequenceVersion.number == SequenceRow.live_number)
         .order_by(SequenceRow.key)
     )
-    return {key: catalog.parse(text, name=key) for key, text in rows if key != WELCOME}
+    found = {key: catalog.parse(text, name=key) for key, text in rows if key != WELCOME}
+    return {key: sequence for key, sequence in found.items() if STAFF & {*sequence.enrolled_by}}

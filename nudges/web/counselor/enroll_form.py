@@ -190,7 +190,8 @@ def read_profile(form: Form) -> dict[str, Any]:
     """The mapping that schedules.profile reads; its faults are put beside their fields."""
     profile: dict[str, Any] = {key: form.get(key) for key in PLAIN if form.get(key)}
     profile["discreet"] = form.get("discreet") == "yes"
-    profile["dinner_time"] = form.get("dinner_time") or None
+    # Empty, not none: none would bring the default back, and "no fixed dinner" is an answer.
+    profile["dinner_time"] = form.get("dinner_time")
     profile["school_hours"] = _school(form)
     for key in ("contact_hours", "busy_hours"):
         if form.get(key):
@@ -203,11 +204,11 @@ def read_profile(form: Form) -> dict[str, Any]:
     return profile
 
 
-def _school(form: Form) -> str | None:
+def _school(form: Form) -> str:
     start, end = form.get("school_from"), form.get("school_to")
     if bool(start) != bool(end):
         form.fault("school_hours", "Give both times, or clear both when there is no school.")
-    return f"{start}-{end}" if start and end else None
+    return f"{start}-{end}" if start and end else ""
 
 
 def _custody(form: Form) -> dict[str, str]:

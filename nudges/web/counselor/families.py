@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import request
 from sqlalchemy import ColumnElement, select
@@ -152,7 +152,7 @@ def timeline_of(family_id: int, parent_id: int) -> Response:
     return page("families/_timeline.html", view=view)
 
 
-def family_page(db: Session, family: Family, *, at: datetime) -> dict[str, object]:
+def family_page(db: Session, family: Family, *, at: datetime) -> dict[str, Any]:
     """Everything the family page shows."""
     parents = db.scalars(select(Parent).where(Parent.family_id == family.id).order_by(Parent.id)).all()
     titles = _live_titles(db, db.get_one(Program, family.program_id))
@@ -170,7 +170,7 @@ def family_page(db: Session, family: Family, *, at: datetime) -> dict[str, objec
     }
 
 
-def family_notices(db: Session, family: Family, *, at: datetime) -> dict[str, object]:
+def family_notices(db: Session, family: Family, *, at: datetime) -> dict[str, Any]:
     """What asks for a person, above the timelines."""
     return {
         "family": family,

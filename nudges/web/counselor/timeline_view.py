@@ -19,6 +19,7 @@ ACTS: Final[Mapping[str, str]] = {
     "parent.opted_out": "Stopped: they asked for no more texts",
     "parent.revived": "Texts are back on: they said START",
     "parent.phone_problem": "A problem with the number",
+    "answer.applied": "What their answer changed",
     "sequence.started": "Sequence started",
     "sequence.stopped": "Sequence stopped",
     "date.set": "Date recorded",
@@ -185,4 +186,5 @@ def _act(entry: Entry, names: Mapping[int, str]) -> Moment | None:
     words = ACTS.get(action, action.replace(".", " ").replace("_", " ").capitalize())
     subject = str(entry.details.get("subject", "")).removeprefix("sequence:")
     detail = subject if action.startswith("sequence.") else str(entry.details.get("kind", "")).replace("_", " ")
-    return Moment(at=entry.at, css="quiet", who=words, label=detail, why=f"By {by}." if by else "")
+    effects = " ".join(str(effect) for effect in entry.details.get("effects", ()))
+    return Moment(at=entry.at, css="quiet", who=words, label=detail, why=effects or (f"By {by}." if by else ""))

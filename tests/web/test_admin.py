@@ -1,0 +1,145 @@
+"""Staff accounts, settings, the ledger, delivery."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from nudges.models.family import FamilyStaff
+from nudges.models.program import Program, Staff
+from nudges.models.safety import LedgerEntry
+from tests.web.conftest import World
+
+SETTINGS = {
+    "name": "Riverbend",
+    "timezone": "America/Denver",
+    "contact_hours": "mon-fri 10:00-19:00",
+    "cap_week": "2",
+    "cap_day": "1",
+    "gap_hours": "48",
+    "cool_hours": "72",
+    "talk_gap_days": "7",
+    "conversation_hours": "12",
+}
+
+
+def test_a_new_counselor_can_sign_in_and_sees_only_what_is_assigned(
+    app: Flask, dee: FlaskClient, db: sessionmaker[Session], world: World
+) -> None:
+    data = {"name": "Eva", "email": "Eva@clinic.example", "role": "counselor", "password": "a good long one"}
+    dee.post("/admin/staff", data=data)
+    with db() as session:
+        eva = session.scalars(select(Staff).where(Staff.email == "eva@clinic.example")).one()
+    client = app.test_client()
+    client.post("/sign-in", data={"email": "eva@clinic.example", "password": "a good long one"})
+    assert "F-1042" not in client.get("/families").text
+    dee.post(f"/admin/staff/{eva.id}/families", data={"families": [str(world.lopez)]})
+    assert "F-1042" in client.get("/families").text
+    dee.post(f"/admin/staff/{eva.id}/families", data={})
+    with db() as session:
+        assert session.get(FamilyStaff, (world.lopez, eva.id)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"email": "ana@clinic.example"}, "email"),
+        ({"email": "nonsense"}, "email"),
+        ({"password": "short"}, "password"),
+        ({"role": "boss"}, "role"),
+        ({"name": " "}, "name"),
+    ],
+    ids=lambda value: str(value),
+)
+def test_an_account_with_a_fault_is_not_made(
+    dee: FlaskClient, db: sessionmaker[Session], changes: dict[str, str], field: str
+) -> None:
+    data = {"name": "Eva", "email": "eva@clinic.example", "role": "counselor", "password": "a good long one"}
+    assert f'id="{field}-fault"' in dee.post("/admin/staff", data={**data, **changes}).text
+    with db() as session:
+        assert session.query(Staff).count() == 4
+
+
+def test_the_on_call_order_needs_a_phone_that_exists(dee: FlaskClient, db: sessionmaker[Session], world: World) -> None:
+    url = f"/admin/staff/{world.ana}/on-call"
+    assert 'id="phone-fault"' in dee.post(url, data={"phone": "12", "rank": "1"}).text
+    assert 'id="rank-fault"' in dee.post(url, data={"phone": "", "rank": "1"}).text
+    dee.post(url, data={"phone": "312 555 0102", "rank": "2"})
+    with db() as session:
+        ana = session.get_one(Staff, world.ana)
+        assert (ana.on_call_phone, ana.on_call_rank) == ("+13125550102", 2)
+
+
+def test_nobody_closes_their_own_account(dee: FlaskClient, db: sessionmaker[Session], world: World) -> None:
+    dee.post(f"/admin/staff/{world.dee}/active", data={"active": "no"})
+    with db() as session:
+        assert session.get_one(Staff, world.dee).is_active
+
+
+def test_a_lost_password_is_replaced_and_sessions_end(
+    app: Flask, ana: FlaskClient, dee: FlaskClient, world: World
+) -> None:
+    dee.post(f"/admin/staff/{world.ana}/password", data={"password": "another long one"})
+    assert ana.get("/families").status_code == 302
+    fresh = app.test_client()
+    assert fresh.post("/sign-in", data={"email": "ana@clinic.example", "password": "another long one"}).location
+
+
+def test_settings_are_stored_as_overrides_and_keep_what_the_page_does_not_show(
+    dee: FlaskClient, db: sessionmaker[Session]
+) -> None:
+    with db.begin() as session:
+        session.scalars(select(Program)).one().policy = {"lead_minutes": 45}
+    dee.post("/admin/settings", data=SETTINGS)
+    with db() as session:
+        program = session.scalars(select(Program)).one()
+    assert (program.name, program.timezone) == ("Riverbend", "America/Denver")
+    assert program.policy["lead_minutes"] == 45 and program.policy["cap_week"] == 2
+    assert program.policy["contact_hours"] == {"mon-fri": ["10:00-19:00"]}
+    assert "mon-fri 10:00-19:00" in dee.get("/admin/settings").text
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "x" * 31}, "name"),
+        ({"contact_hours": "always"}, "contact_hours"),
+        ({"cap_week": "many"}, "cap_week"),
+        ({"cap_week": "70"}, "cap_week"),
+        ({"timezone": "Mars"}, "timezone"),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_a_bad_setting_is_named_and_changes_nothing(
+    dee: FlaskClient, db: sessionmaker[Session], changes: dict[str, str], field: str
+) -> None:
+    page = dee.post("/admin/settings", data={**SETTINGS, **changes}).text
+    assert f'id="{field}-fault"' in page
+    with db() as session:
+        assert session.scalars(select(Program.name)).one() == "Family Support"
+
+
+def test_the_ledger_shows_who_did_what_and_proves_itself(
+    ana: FlaskClient, dee: FlaskClient, db: sessionmaker[Session], world: World
+) -> None:
+    ana.post(f"/families/{world.lopez}/parents/{world.maria}/pause", data={"until": ""})
+    page = dee.get("/admin/ledger").text
+    assert "parent paused" in page and "Ana" in page and "F-1042" in page
+    assert "Unbroken" in dee.get("/admin/ledger/proof").text
+    with db.begin() as session:
+        first = session.scalars(select(LedgerEntry.id).order_by(LedgerEntry.id)).first()
+        session.execute(update(LedgerEntry).where(LedgerEntry.id == first).values(actor="staff:99"))
+    assert "chain is broken" in dee.get("/admin/ledger/proof").text
+
+
+def test_delivery_shows_texts_by_status_without_their_words(nobody: FlaskClient, dee: FlaskClient) -> None:
+    nobody.post("/phone/clock", data={"by": "next"})
+    nobody.post("/phone/clock", data={"by": "hour"})
+    page = dee.get("/admin/outbox").text
+    assert "F-1042" in page and "ON-1" in page and "Delivered" in page
+    assert "signed up" not in page
+    assert "No texts here" in dee.get("/admin/outbox?status=failed").text
