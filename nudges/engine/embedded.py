@@ -33,15 +33,19 @@ class EmbeddedEngine:
 
     def every(self, seconds: float, duty: str, fn: Callable[[], None]) -> None:
         self._duties[duty] = fn
-        self._scheduler.add_job(fn, IntervalTrigger(seconds=seconds, timezone=UTC), id=duty, replace_existing=True)
+        self._scheduler.add_job(
+            fn, IntervalTrigger(seconds=seconds, timezone=UTC), id=duty, name=duty, replace_existing=True
+        )
 
     def wake(self, duty: str) -> None:
         # Its own job: moving the interval's next run would shift the beat. One waiting wake-up is enough.
         self._scheduler.add_job(self._duties[duty], id=f"wake {duty}", replace_existing=True)
 
     def start(self) -> None:
-        """Begin to trigger, in threads of its own."""
+        """Begin to trigger, in threads of its own; every duty runs once right away."""
         self._scheduler.start()
+        for duty in self._duties:
+            self.wake(duty)
 
     def stop(self) -> None:
         """Let what runs come to its end, and trigger nothing more."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
 from typing import Final
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
 
 from nudges.alerts import escalation
 from nudges.engine.base import Engine
@@ -60,7 +64,16 @@ def run(duty: Duty, wiring: Wiring) -> None:
     began = wiring.clock.now()
     done = duty.run(wiring)
     with wiring.sessions.begin() as session:
-        session.merge(Heartbeat(duty=duty.name, at=began, detail={"every": duty.seconds, **done}))
+        _note_beat(session, duty.name, began, {"every": duty.seconds, **done})
+
+
+def _note_beat(session: Session, duty: str, at: datetime, detail: Mapping[str, float]) -> None:
+    """One row for each duty, whichever process was the first to run it."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    row = insert(Heartbeat).values(duty=duty, at=at, detail=dict(detail))
+    session.execute(
+        row.on_conflict_do_update(index_elements=["duty"], set_={"at": row.excluded.at, "detail": row.excluded.detail})
+    )
 
 
 def run_all(wiring: Wiring) -> None:
