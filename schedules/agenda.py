@@ -120,6 +120,12 @@ def with_each_session(enrollment: Enrollment, thread: Thread) -> Enrollment:
     return enrollment
 
 
+def awaits_sessions(enrollment: Enrollment) -> bool:
+    """Does an open-ended sequence (REMIND) live on for sessions that nobody has recorded yet?"""
+    each = any(w.anchor is Anchor.SESSION and w.nth == 0 for step in enrollment.sequence.steps for w in step.when)
+    return each and enrollment.sequence.lasts_days is None
+
+
 def _each_session(enrollment: Enrollment, thread: Thread, step_id: str, which: int) -> Enrollment:
     for key in thread.key_dates:
         known = f"{step_id}#{key.nth}"

@@ -145,7 +145,7 @@ def gap_allows(thread: Thread, policy: Policy, proposal: Proposal, at: datetime)
 
 
 def _is_exempt_from_gap(proposal: Proposal) -> bool:
-    again = proposal.sequence == "AFTERCRISIS" and proposal.kind is Kind.CHECKIN and proposal.cycle > 1
+    again = proposal.step in ("AC-2", "AC-5") and proposal.cycle > 1
     return proposal.kind in _LOGISTICS or proposal.sequence == "REPAIR" or proposal.closes_talk or again
 
 
@@ -208,8 +208,6 @@ def is_content(sequence: str) -> bool:
 
 def is_waiting_its_turn(thread: Thread, policy: Policy, sequence: str) -> bool:
     """Are two content sequences already running that began before this one?"""
-    running = sorted(
-        (e for e in thread.enrollments if is_content(e.sequence.key)), key=lambda e: (e.started_at, e.sequence.key)
-    )
+    running = sorted((e for e in thread.enrollments if is_content(e.sequence.key)), key=lambda e: e.started_at)
     live = [e.sequence.key for e in running[: policy.active_sequences]]
     return is_content(sequence) and any(e.sequence.key == sequence for e in running) and sequence not in live

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from schedules import gate, lifecycle, localtime, moments, pacing, windows
+from schedules import agenda, gate, lifecycle, localtime, moments, pacing, windows
 from schedules.moments import Candidate
 from schedules.policy import Policy
 from schedules.progress import ONCE_MORE, STAY, advance, mark_of, unsent
@@ -176,7 +176,7 @@ def _finished(thread: Thread, candidates: list[Candidate], policy: Policy, now: 
         question = thread.pace.question
         if question is not None and question.enrollment == enrollment.id:
             continue
-        if not enrollment.agenda:
+        if not enrollment.agenda and not agenda.awaits_sessions(enrollment):
             words = f"{enrollment.sequence.key} has come to its end."
             return Finish(enrollment=enrollment.id, reason=Reason(code="complete", words=words))
         ends_at = lifecycle.ends_at(enrollment, thread)

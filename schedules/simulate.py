@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from schedules import answers, entry, fillings, lifecycle, localtime, plan, render, segments
+from schedules import profile as profiles
 from schedules.catalog import Library
 from schedules.policy import Policy
 from schedules.script import Act
@@ -34,6 +35,11 @@ Event = dict[str, Any]
 Screen = Callable[[str], "Danger | None"]
 
 _ORG = "Family Support"
+_STOP = frozenset(
+    "stop stopall unsubscribe cancel end quit revoke optout parar alto cancelar baja".split(),
+)
+_START = frozenset(("start", "unstop"))
+_HELP = frozenset(("help", "info", "ayuda"))
 _MOST_DECISIONS = 40
 
 
@@ -81,6 +87,7 @@ class _Run:
         self.sent_counts: dict[str, int] = {}
         self.acts = sorted((act for act in script if act.at is not None), key=lambda act: (act.at, act.order))
         self.down_until: datetime | None = None
+        self.opted_out_at = start
         self.enrolled = 0
 
     # ------------------------------------------------------------ the calendar
@@ -88,6 +95,7 @@ class _Run:
     def events(self, sequences: Sequence[str]) -> Iterator[Event]:
         for key in sequences:
             yield from self.enter(key)
+        yield from self.acts_so_far()
         while True:
             look_at = self.now
             if self.down_until is None or self.now >= self.down_until:
@@ -102,8 +110,11 @@ class _Run:
             if upcoming >= self.end:
                 return
             self.now = max(self.now, upcoming)
-            while self.acts and self.acts[0].at is not None and self.acts[0].at <= self.now:
-                yield from self.act(self.acts.pop(0))
+            yield from self.acts_so_far()
+
+    def acts_so_far(self) -> Iterator[Event]:
+        while self.acts and self.acts[0].at is not None and self.acts[0].at <= self.now:
+            yield from self.act(self.acts.pop(0))
 
     def look(self) -> tuple[datetime | None, list[Event]]:
         """Decide and carry out until the core waits; when to look again, and what happened."""
@@ -243,19 +254,13 @@ class _Run:
 
     def text_in(self, text: str) -> list[Event]:
         events = [self.event("in", "The parent texted.", text=text)]
-        folded = answers.reads(text)
-        if folded is None and text.strip().casefold() in (
-            "stop",
-            "alto",
-            "baja",
-            "cancel",
-            "cancelar",
-            "unsubscribe",
-        ):
-            self.thread = replace(self.thread, status="opted_out")
-            return [*events, self.reply("stop_done", text), self.event("state", "Opted out.", state="opted_out")]
-        if folded is None and text.strip().casefold() in ("start", "unstop"):
+        word = text.strip().casefold()
+        if word in _STOP:
+            return events + self.stopped(text)
+        if word in _START:
             return events + self.revived(text)
+        if word in _HELP:
+            return [*events, self.reply("help", text)]
         danger = self.screen(text) if self.screen else None
         if danger is not None:
             return events + self.danger(danger, text)
@@ -263,8 +268,18 @@ class _Run:
             return events
         return events + self.answered(text)
 
+    def stopped(self, text: str) -> list[Event]:
+        if self.thread.status != "opted_out":
+            self.opted_out_at = self.now
+        self.thread = replace(self.thread, status="opted_out")
+        return [self.reply("stop_done", text), self.event("state", "Opted out.", state="opted_out")]
+
     def revived(self, text: str) -> list[Event]:
-        self.thread = replace(self.thread, status="active")
+        """START after STOP; what was missed is not caught up on."""
+        if self.thread.status != "opted_out":
+            return [self.reply("already_joined", text)]
+        thread = replace(self.thread, status="active")
+        self.thread = lifecycle.resume(thread, self.now, self.policy, since=self.opted_out_at)
         return [self.reply("start_done", text), self.event("state", "START revives.", state="active")]
 
     def danger(self, danger: Danger, text: str) -> list[Event]:
@@ -291,6 +306,7 @@ class _Run:
         ]
 
     def answered(self, text: str) -> list[Event]:
+        keys = {e.id: e.sequence.key for e in self.thread.enrollments}
         outcome = answers.apply(self.thread, text, self.policy, self.now, library=self.library.sequences)
         self.thread = outcome.thread
         if not outcome.understood:
@@ -302,7 +318,9 @@ class _Run:
         for effect in outcome.effects:
             until = _utc(effect.until) if effect.until else None
             events.append(self.event("effect", effect.words, effect=effect.verb, until=until))
-        events += [self.event("state", end.reason, state="ended", sequence=end.enrollment) for end in outcome.ends]
+        events += [
+            self.event("state", end.reason, state="ended", sequence=keys[end.enrollment]) for end in outcome.ends
+        ]
         events += [self.task(task, self.thread) for task in outcome.tasks]
         for start in outcome.starts:
             events += self.enter(start.sequence, start.at_step, only=start.only)
@@ -321,6 +339,9 @@ class _Run:
                 self.thread = replace(self.thread, profile=replace(self.thread.profile, discreet=True))
             elif key in ("pref_lang", "stage"):
                 self.thread = replace(self.thread, profile=replace(self.thread.profile, **{key: value}))
+            elif key == "calm_windows":
+                week = profiles.by_weekday(value, profiles.spans, ())
+                self.thread = replace(self.thread, profile=replace(self.thread.profile, calm_windows=week))
             elif key == "reasons":
                 self.thread = replace(self.thread, profile=replace(self.thread.profile, reasons=tuple(value)))
 
@@ -360,9 +381,12 @@ class _Run:
     # ------------------------------------------------------------ staff
 
     def release(self, act: Act) -> list[Event]:
-        since = min((hold.since for hold in self.thread.holds), default=self.now)
+        if not self.thread.holds:
+            return [self.event("staff", "Nothing was held.", task="release")]
+        since = min(hold.since for hold in self.thread.holds)
         self.thread = replace(self.thread, holds=())
-        self.thread = lifecycle.resume(self.thread, self.now, self.policy, since=since)
+        if self.thread.status == "active":  # a pause or an opt-out outlasts the hold
+            self.thread = lifecycle.resume(self.thread, self.now, self.policy, since=since)
         return [self.event("release", "A person released the hold.")]
 
     def move(self, act: Act) -> list[Event]:

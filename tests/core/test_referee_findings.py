@@ -46,3 +46,79 @@ def test_every_session_has_its_follow_up_beside_the_weekly_text_of_patience():
     found = sends(events(FAMILY_1, ["PATIENCE"], days=30, dates=dates, acts=answered))
     assert [line for line in found if line.startswith("PA-F")] == ["PA-F Fri 03-14 17:30", "PA-F Fri 03-21 17:30"]
     assert "PA-4 Tue 03-18 18:10" in found
+
+
+def test_reminders_go_on_for_sessions_that_are_recorded_later():
+    acts = "[{at: 2025-03-05T12:00, staff: set, key: session, nth: 1, to: 2025-03-20T16:00}]"
+    assert sends(events(FAMILY_1, ["REMIND"], days=30, acts=acts)) == ["RM-1 Tue 03-18 17:30"]
+
+
+def test_a_weekly_question_after_a_crisis_keeps_its_gap_and_is_no_second_asking():
+    """Only the second asking of AC-2 and AC-5 is exempt from the 44 hours (reading 3)."""
+    weekends = {**FAMILY_1, "contact_hours": {"sat": ["10:00-14:00"], "sun": ["10:00-14:00"]}}
+    crisis = {"crisis_report": "2025-03-02T12:00"}
+    found = events(weekends, ["AFTERCRISIS"], days=60, dates=crisis, acts='[{on: AC-6, every: true, text: "1"}]')
+    days = [line.split()[2] for line in sends(found)]
+    assert not [day for day in days if day in ("03-02", "03-09", "03-16", "03-23", "03-30")]
+
+
+def test_a_parent_who_chooses_to_stay_keeps_getting_a_note_now_and_then():
+    """OD-4 "1 stay (another 26 weeks)" (content.md §2.16)."""
+    answered = '[{on: OD-2, every: true, after: 1h, text: "2"}, {on: OD-4, nth: 1, after: 1h, text: "1"}]'
+    found = events(FAMILY_1, ["OPENDOOR"], days=300, acts=answered)
+    asked = next(e["at"] for e in found if e.get("step") == "OD-4")
+    assert [e for e in found if e["event"] == "send" and "reply_to" not in e and e["at"] > asked]
+
+
+def test_the_first_two_sequences_go_first_whatever_their_names():
+    found = events(FAMILY_1, ["TALK", "RESOURCE", "ALT"], days=30)
+    assert {"TK-1", "RS-1"} <= set(steps_of(found)) and "AL-1" not in steps_of(found)
+
+
+def test_a_pause_outlasts_a_hold_that_began_and_ended_within_it():
+    acts = """
+    - {at: 2025-03-05T12:00, text: PAUSE 6}
+    - {at: 2025-03-06T12:00, text: she wants to die}
+    - {at: 2025-03-08T12:00, staff: release}
+    """
+    found = events(FAMILY_1, ["TALK"], days=60, acts=acts)
+    sent = [e["local"][:10] for e in found if e["event"] == "send" and "reply_to" not in e]
+    assert not [day for day in sent if "2025-03-05" <= day < "2025-04-16"]
+    assert [day for day in sent if day >= "2025-04-16"]
+
+
+def test_each_word_of_the_carriers_stops_the_texts_and_help_shows_the_lines():
+    for word in ("QUIT", "end", "Parar", "OPTOUT"):
+        found = events(FAMILY_1, ["TALK"], days=20, acts=f"[{{at: 2025-03-05T12:00, text: {word}}}]")
+        assert steps_of(found) == ["TK-1"], word
+    found = events(FAMILY_1, ["TALK"], days=4, acts="[{at: 2025-03-05T12:00, text: AYUDA}]")
+    assert "988" in next(e["text"] for e in found if "reply_to" in e)
+
+
+def test_texts_after_a_stop_and_a_start_are_not_caught_up_on():
+    acts = "[{at: 2025-03-05T12:00, text: STOP}, {at: 2025-04-01T12:00, text: START}]"
+    found = events(FAMILY_1, ["TALK"], days=60, acts=acts)
+    assert not [e for e in found if e["event"] in ("drop", "expire") and e["at"] < "2025-04-02"]
+    assert sends(found)[1] == "TK-2 Thu 04-03 17:30"
+
+
+def test_the_calm_window_that_a_parent_chose_is_the_one_that_is_used():
+    acts = """
+    - {on: ON-2, after: 2m, text: "1"}
+    - {on: ON-3, after: 1h, text: "5"}
+    - {on: ON-5, after: 1h, text: "1"}
+    """
+    found = events(FAMILY_1, ["ONBOARD"], days=60, acts=acts)
+    talks = [e["window"][0][11:16] for e in found if e.get("kind") == "talk"]
+    assert talks and set(talks) == {"10:30"}
+
+
+def test_an_end_names_its_sequence():
+    found = events(FAMILY_1, ["TALK"], days=30, acts='[{on: TK-5, after: 1h, text: "5"}]')
+    assert [e["sequence"] for e in found if e.get("state") == "ended"] == ["TALK"]
+
+
+def test_what_staff_did_before_the_first_day_holds_on_the_first_day():
+    acts = "[{at: 2025-03-01T09:00, staff: move, key: session, nth: 1, to: 2025-04-04T16:00}]"
+    found = events(FAMILY_1, ["REMIND"], start="2025-03-03T18:00", days=40, acts=acts, dates={"session": "2025-03-05"})
+    assert sends(found) == ["RM-1 Wed 04-02 17:30"]
