@@ -19,6 +19,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from nudges import config, demo, factory, wiring
+from nudges.cli_book import book
+from nudges.cli_lint import lint, schema
 from nudges.cli_screen import screen
 from nudges.cli_simulate import simulate
 from nudges.config import ConfigError, Settings
@@ -40,6 +42,9 @@ def main() -> None:
 
 main.add_command(screen)
 main.add_command(simulate)
+main.add_command(lint)
+main.add_command(schema)
+main.add_command(book)
 
 
 @main.command()

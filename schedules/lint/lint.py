@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 import yaml
@@ -148,17 +149,24 @@ def _form(text: str, lang: str, passage: Passage, *, is_discreet: bool) -> Itera
         # LEGAL is what a reviewed legal answer is about; NDA holds it to its closing line and its review.
         if not (passage.is_legal and fault.rule.startswith("LEGAL")):
             yield fault
-    yield from one_text.length(text, lang)
-    yield from reading.faults(text, lang)
-    yield from one_text.names(text)
-    yield from one_text.private(text)
+    yield from _of_the_words(text, lang)
     yield from one_text.one_thing(text, kind=passage.kind, is_firm=passage.is_firm)
-    yield from one_text.gate_silence(text, lang)
-    yield from one_text.teen(text, lang)
-    yield from copying.faults(text)
-    if lang == "es":
-        yield from one_text.spelling(text)
     yield from _by_kind(text, lang, passage)
+
+
+@lru_cache(maxsize=4096)
+def _of_the_words(text: str, lang: str) -> tuple[Fault, ...]:
+    """What depends on nothing but the words. Kept: an ordinary and a discreet text often agree."""
+    return (
+        *one_text.length(text, lang),
+        *reading.faults(text, lang),
+        *one_text.names(text),
+        *one_text.private(text),
+        *one_text.gate_silence(text, lang),
+        *one_text.teen(text, lang),
+        *copying.faults(text),
+        *(one_text.spelling(text) if lang == "es" else ()),
+    )
 
 
 def _by_kind(text: str, lang: str, passage: Passage) -> Iterator[Fault]:

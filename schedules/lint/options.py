@@ -14,9 +14,7 @@ from schedules.lint.rulebook import rulebook
 from schedules.lint.words import normalise
 
 _LISTED = re.compile(r"^\s*(\d)[.):=-]?\s+(\S.*)$", re.MULTILINE)
-_ASKED = re.compile(
-    r"\b(?:reply|text|send|responda|escriba|mande|envie) (?:with |con )?(?:a |un )?(\d)\b", re.IGNORECASE
-)
+_ASKED = re.compile(r"(?i)\b(?:reply|text|send|responda|escriba|mande|envie) (?:with |con )?(?:a |un )?(\d)\b")
 _ASKING = ("checkin", "followup", "gate", "ask")
 _FEWEST, _MOST = 2, 5
 

@@ -17,7 +17,7 @@ LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """A piece of YAML: its lines (from 1; `end` is its last), and a scalar, a mapping or a list. Forgiving by design."""
+    """A piece of YAML: a scalar, a mapping or a list, and its first and last line, from 1. Forgives what is missing."""
 
     line: int
     end: int
@@ -72,12 +72,12 @@ def compose(text: str) -> Node | None:
 def _node(node: yaml.Node) -> Node:
     line = node.start_mark.line + 1
     end = node.end_mark.line + (1 if node.end_mark.column else 0)
-    span = {"line": line, "end": max(line, end)}
+    end = max(line, end)
     if isinstance(node, yaml.MappingNode):
-        return Node(**span, pairs={str(key.value): _node(value) for key, value in node.value})
+        return Node(line=line, end=end, pairs={str(key.value): _node(value) for key, value in node.value})
     if isinstance(node, yaml.SequenceNode):
-        return Node(**span, listed=tuple(map(_node, node.value)))
-    return Node(**span, value=str(node.value))
+        return Node(line=line, end=end, listed=tuple(map(_node, node.value)))
+    return Node(line=line, end=end, value=str(node.value))
 
 
 def passages(root: Node) -> Iterator[Passage]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+_LOADER: Final[Any] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 RULES: Final = Path(__file__).parent / "rules.yaml"
 
 
@@ -72,7 +73,7 @@ class Rulebook:
 def rulebook() -> Rulebook:
     """The rules of rules.yaml."""
     # Every scalar as text: `no` is a word here, not a false.
-    data = yaml.load(RULES.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    data = yaml.load(RULES.read_text(encoding="utf-8"), Loader=_LOADER)
     return Rulebook(
         rules=tuple(_rule(row) for row in data["rules"]),
         negation=_compiled(data["neg"]),

@@ -1,0 +1,1 @@
+"""The book: every text of the library on printable pages, for the people who sign it off."""
