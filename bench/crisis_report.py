@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import math
 import resource
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file: the packages are one folder up
 
 from nudges.crisis import decide, second
 from nudges.crisis.screen import screen

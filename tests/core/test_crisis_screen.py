@@ -36,7 +36,7 @@ HARMLESS = [
     "se cortó la llamada, le marco luego",
     "he takes his pills every morning with breakfast",
     "he has a math test on friday so thursday is better",
-    "she hung out with her cousins all day",
+    "she cut her hair and loves it",
     "can you text me after 6 instead",
 ]
 

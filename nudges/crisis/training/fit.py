@@ -157,8 +157,8 @@ def targets(data: Corpus) -> Array:
 
 def solve(alike: Array, wanted: Array, train: NDArray[np.int64]) -> Array:
     """Weights of the training texts (kernel ridge regression)."""
-    found: Array = np.linalg.solve(alike[np.ix_(train, train)] + RIDGE * np.eye(len(train)), wanted[train])
-    return found
+    held = alike[np.ix_(train, train)] + RIDGE * np.eye(len(train))
+    return np.asarray(np.linalg.solve(held, wanted[train]), dtype=np.float64)
 
 
 def held_out_scores(data: Corpus, alike: Array, wanted: Array, authors: Sequence[str]) -> Array:
@@ -189,7 +189,7 @@ def inputs(data: Corpus, scores: Array, rows: NDArray[np.int64], trusted: Mappin
 
 
 def fit_stack(data: Corpus, scores: Array, authors: Sequence[str]) -> Stack:
-    """Weighs scores and rule facts. Each author's facts use a trust learned from the others, as a new author's would."""
+    """Weighs scores and rule facts. Each author's facts use a trust learned from the others, as a new one's would."""
     seen: list[Array] = []
     order: list[int] = []
     for author in authors:
