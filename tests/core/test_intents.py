@@ -209,6 +209,8 @@ NOT_LEAVING = (
     "no me manden mensajes en la noche",
     "no me escriban los domingos",
     'he said "stop texting me" to his dad',
+    '"Stop texting me" was all I got today',
+    "«ya no me escribas» fue lo unico hoy",
     "she says leave me alone",
     "Leave me alone is all she says",
     "she wants to quit the program",
