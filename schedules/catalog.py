@@ -29,7 +29,7 @@ WORST_CASE = {
     "time": "10:30 pm",
     "resource": "Community Health Center 312-555-0100",
     "staff": "Guadalupe",
-    "idea": "Cook something small side by side and let your child choose the music for it tonight.",
+    "idea": "Cook something small side by side and let your child choose the music for it this evening.",
     "w1": "Mon 7:30 pm",
     "w2": "Tue 7:30 pm",
     "w3": "Sat 10:30 am",

@@ -209,7 +209,7 @@ def _readers(step: Step) -> dict[str, str]:
     readers: dict[str, list[str]] = {name: [] for name in names.values()}
     for kind in _kinds(used):
         chosen = render.choose(step, _family(kind))
-        readers[names[id(chosen)]].append(", ".join(f"{key} {value}" for key, value in kind.items() if value))
+        readers[names[id(chosen)]].append(", ".join(f"{key} {value or 'not known'}" for key, value in kind.items()))
     return {name: "; ".join(kinds) or "no family" for name, kinds in readers.items()}
 
 
@@ -218,14 +218,14 @@ def _variant_name(step: Step, applies_to: Mapping[str, str]) -> str:
 
 
 def _kinds(used: list[str]) -> Iterator[dict[str, str]]:
-    """Every family that differs in the keys that a step's variants ask for; a reason may be unknown."""
-    choices = [(*VARIANT_VALUES[key], *([""] if key == "reason" else [])) for key in used]
+    """Every family that differs in the keys that a step's variants ask for; some may not be known yet."""
+    choices = [(*VARIANT_VALUES[key], *([""] if key in ("age", "reason") else [])) for key in used]
     return (dict(zip(used, values, strict=True)) for values in product(*choices))
 
 
 def _family(kind: Mapping[str, str]) -> Profile:
     fields: dict[str, Any] = {"timezone": "UTC", "court_ordered": "no"}
-    fields |= {name: kind[key] for key, name in _FIELDS.items() if key in kind}
+    fields |= {name: kind[key] for key, name in _FIELDS.items() if kind.get(key)}
     if kind.get("reason"):
         fields["reasons"] = (kind["reason"],)
     return Profile(**fields)

@@ -33,12 +33,13 @@ def hashes(text: str) -> frozenset[str]:
     return frozenset(_hash(run) for run in _runs(text))
 
 
-def faults(text: str) -> list[Fault]:
-    """The first copied run of each copied stretch."""
+def faults(text: str, *, among: frozenset[str] | None = None) -> list[Fault]:
+    """The first copied run of each copied stretch; `among` are hashes other than those of shingles.txt."""
+    sources = known() if among is None else among
     found: list[Fault] = []
     was_copied = False
     for run in _runs(text):
-        copied = _hash(run) in known()
+        copied = _hash(run) in sources
         if copied and not was_copied:
             found.append(Fault(rule="COPY", words=f"copies seven words from a source article: '{run}'", tripped=run))
         was_copied = copied

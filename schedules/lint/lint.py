@@ -174,5 +174,7 @@ def _by_kind(text: str, lang: str, passage: Passage) -> Iterator[Fault]:
         yield from one_text.skip_marker(text, lang)
     if passage.kind == "crisis" or passage.where in rulebook().words["crisis_texts"]:
         yield from one_text.crisis(text, lang)
+    if passage.kind == "banked":
+        yield from one_text.idea_room(text)
     if passage.is_legal:
         yield from one_text.legal_line(text, lang)

@@ -48,6 +48,14 @@ def length(text: str, lang: str) -> list[Fault]:
     return []
 
 
+def idea_room(text: str) -> list[Fault]:
+    """SEG: an idea goes into other texts, which keep so much room for it."""
+    room = len(catalog.WORST_CASE["idea"])
+    if len(text) <= room:
+        return []
+    return [Fault(rule="SEG", words=f"has {len(text)} characters; an idea has {room} at most")]
+
+
 def spelling(text: str) -> list[Fault]:
     """ACCENT: Spanish words that are wrong or turn their meaning without the accent they need."""
     plain = re.sub(r"\b[A-ZÑ]{2,}\b", "", re.sub(r"\{\w+\}", "", text))

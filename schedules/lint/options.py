@@ -61,7 +61,7 @@ def _carrier(words: str) -> Fault | None:
 
 def _mismatch(passage: Passage, offered: dict[str, str]) -> Fault | None:
     """Steps only: what is offered is what has an effect, in the same order."""
-    is_of_a_step = passage.kind not in ("system", "faq", "reply", "idea")
+    is_of_a_step = passage.kind not in ("system", "faq", "reply", "banked")
     if not is_of_a_step or tuple(offered) == passage.answers:
         return None
     wanted, has = ", ".join(passage.answers) or "none", ", ".join(offered) or "none"

@@ -47,7 +47,8 @@ class Node:
 class Passage:
     """One text in its four forms, with all that a check needs to know about it.
 
-    `kind` is a step's kind, or reply, system, idea or faq. `answers` are the digits that have an effect, in order.
+    `kind` is a step's kind, or reply, system, banked (an idea of the bank) or faq. `answers` are the digits that have an
+    effect, in order.
     """
 
     where: str
@@ -88,7 +89,7 @@ def passages(root: Node) -> Iterator[Passage]:
     for name, text in root.child("texts").pairs.items():
         yield Passage(where=name, kind="system", text=text, is_proactive=False, allows=_allows(text))
     for row in root.child("ideas").elements():
-        yield _of_row(row, "idea")
+        yield _of_row(row, "banked")
     for row in root.child("faq").elements():
         yield _of_row(row, "faq")
 
@@ -136,7 +137,7 @@ def _of_row(row: Node, kind: str) -> Passage:
         where=row.text("id") or "?",
         kind=kind,
         text=row.child("text"),
-        is_proactive=kind == "idea",
+        is_proactive=kind == "banked",
         is_legal=row.text("legal") in ("yes", "true"),
         allows=_allows(row, row.child("text")),
     )

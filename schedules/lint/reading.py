@@ -14,8 +14,10 @@ from schedules.lint.rulebook import rulebook
 
 _MOST_WORDS = 15  # in a sentence
 _MOST_SYLLABLES = 3
-# The formulas were made for passages; below a dozen words one long word decides, so they only warn.
+# The formulas were made for passages. Below a dozen words one long word decides, so only a very hard text is an error.
 _FEWEST_WORDS = 12
+_HARDEST_GRADE, _HARDEST_SHORT_GRADE = 6.9, 10.0
+_LEAST_EASE, _LEAST_SHORT_EASE = 65.0, 50.0
 _SPOKEN = {"every": 2, "evening": 2, "different": 3, "separate": 3, "family": 3, "favorite": 3, "something": 2}
 
 
@@ -81,7 +83,8 @@ def _graded(sentences: list[list[str]], words: list[str]) -> Fault | None:
     score = _grade(sentences, words)
     if score <= 6.0:
         return None
-    severity = "error" if score > 6.9 and len(words) >= _FEWEST_WORDS else "warning"
+    limit = _HARDEST_GRADE if len(words) >= _FEWEST_WORDS else _HARDEST_SHORT_GRADE
+    severity = "error" if score > limit else "warning"
     return Fault(rule="READ-EN", words=f"reads at grade {score:.1f}, at most 6.0", severity=severity)
 
 
@@ -89,7 +92,8 @@ def _eased(sentences: list[list[str]], words: list[str]) -> list[Fault]:
     score, huerta = _inflesz(sentences, words), _huerta(sentences, words)
     found = []
     if score < 70:
-        severity = "error" if score < 65 and len(words) >= _FEWEST_WORDS else "warning"
+        limit = _LEAST_EASE if len(words) >= _FEWEST_WORDS else _LEAST_SHORT_EASE
+        severity = "error" if score < limit else "warning"
         found.append(Fault(rule="READ-ES", words=f"has an INFLESZ of {score:.0f}, at least 70", severity=severity))
     if huerta < 75:
         found.append(_warning("READ-ES", f"has a Fernandez-Huerta of {huerta:.0f}, at least 75", ""))
@@ -106,7 +110,8 @@ def syllables_en(word: str) -> int:
     low = word.lower()
     if low in _SPOKEN:
         return _SPOKEN[low]
-    low = re.sub(r"(?:[^laeiouy]es|[^td]ed|[^l]e)$", lambda m: m.group()[0], low) if len(low) > 3 else low
+    low = re.sub(r"^(some|every)(?=[a-z])", lambda m: m.group().rstrip("e").replace("ery", "ry"), low)
+    low = re.sub(r"(?:[aeiouy]les?|[^laeiouy]es|[^td]ed|[^l]e)$", lambda m: m.group()[0], low) if len(low) > 3 else low
     return max(1, len(re.findall(r"[aeiouy]+", low)))
 
 
