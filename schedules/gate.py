@@ -139,6 +139,16 @@ def _is_screened(thread: Thread) -> bool:
     return known and profile.contact_plan != "none"
 
 
+def _welcome_first(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    """The first text says who writes, and how to stop: nothing goes before it."""
+    for enrollment in thread.enrollments:
+        for pending in enrollment.agenda:
+            step = enrollment.sequence.step(pending.step)
+            if step is not None and step.kind is Kind.SYSTEM and p.step != step.id:
+                return _until(thread, None, "welcome_first", "the welcome, with STOP and HELP, goes first.")
+    return None
+
+
 def _cooling(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
     """After a conflict: nothing about therapy, no idea that asks something of the child (PR-04, reading 8)."""
     until = thread.pace.cool_until
@@ -279,6 +289,8 @@ def _sequence_cap(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> 
     enrollment = thread.in_sequence(p.sequence)
     if enrollment is None or not pacing.is_counted(p.step, p.kind, policy):
         return None
+    if enrollment.sequence.at_most.count == 1 and enrollment.facts.get(f"asked for {p.step}"):
+        return None  # "CA-3 now" is an answer's wish: it does not wait for the next slot
     until = pacing.sequence_allows(thread, policy, p, enrollment.sequence, at)
     if until is None:
         return None
@@ -309,6 +321,7 @@ RULES: tuple[Rule, ...] = (
     _expired,
     _held,
     _paused,
+    _welcome_first,
     _suppressed,
     _unsafe,
     _cooling,

@@ -31,7 +31,7 @@ from schedules.values import (
 _DAY = timedelta(days=1)
 _HORIZON_DAYS = 120
 _FAR = timedelta(days=3650)
-_MOST_LOOKS = 400
+_MOST_LOOKS = 120
 _EVENTS = (Anchor.SESSION, Anchor.NEXT_REVIEW, Anchor.VISIT, Anchor.CONSULT)
 
 
@@ -330,11 +330,10 @@ def _clashes_with_pulse(base: Candidate, thread: Thread, policy: Policy, at: dat
         if step is None or due is None or step.kind is not Kind.CHECKIN:
             continue
         until_check = (localtime.local_date(due.at, zone) - day).days
-        if 0 <= until_check < policy.weekly_slot_days:
+        if until_check < policy.weekly_slot_days:
             words = f"Waiting: the check-in of {gate.say(due.at, thread)} goes first."
-            return NotYet(
-                until=localtime.at_minute(day + _DAY, 0, zone), reason=Reason(code="check_in_first", words=words)
-            )
+            # No later day would be better: only the check-in's own going clears the way.
+            return NotYet(until=None, reason=Reason(code="check_in_first", words=words))
     return None
 
 
@@ -374,7 +373,7 @@ def _ahead_of_window(base: Candidate, thread: Thread, policy: Policy, start: dat
 def _window_expiry(base: Candidate, policy: Policy, opens: datetime) -> datetime:
     if base.step.kind is Kind.TALK:
         return expiry(base.step, base.due, policy, window_start=opens)
-    return max(opens, base.proposal.expires_at)
+    return base.proposal.expires_at
 
 
 def _windows_from(thread: Thread, policy: Policy, start: datetime) -> Iterator[tuple[windows.Window, datetime]]:

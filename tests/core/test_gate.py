@@ -209,3 +209,13 @@ def test_marks_are_bounded_however_long_a_parent_stays():
     for day in range(500):
         pace = pacing.remember(pace, mark(WED + timedelta(days=day)))
     assert len(pace.marks) <= 58
+
+
+def test_nothing_goes_before_the_welcome():
+    t = thread()
+    for n, key in enumerate(("DRIVE", "ONBOARD")):
+        t = lifecycle.enroll(t, LIBRARY.sequences[key], enrollment_id=str(n), now=WED, policy=POLICY)
+    reminder = proposal(kind=Kind.REMINDER, topic=Topic.LOGISTICS, sequence="DRIVE", step="DR-2")
+    welcome = proposal(kind=Kind.SYSTEM, topic=Topic.SYSTEM, sequence="ONBOARD", step="ON-1")
+    assert code(verdict(reminder, t)) == "welcome_first"
+    assert code(verdict(welcome, t)) == "go"
