@@ -47,8 +47,8 @@ class Node:
 class Passage:
     """One text in its four forms, with all that a check needs to know about it.
 
-    `kind` is a step's kind, or reply, system, banked (an idea of the bank) or faq. `answers` are the digits that have an
-    effect, in order.
+    `kind` is a step's kind, or reply, system, banked (an idea of the bank) or faq. `answers` are the digits that
+    have an effect, in order.
     """
 
     where: str

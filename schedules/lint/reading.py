@@ -94,9 +94,9 @@ def _eased(sentences: list[list[str]], words: list[str]) -> list[Fault]:
     if score < 70:
         limit = _LEAST_EASE if len(words) >= _FEWEST_WORDS else _LEAST_SHORT_EASE
         severity = "error" if score < limit else "warning"
-        found.append(Fault(rule="READ-ES", words=f"has an INFLESZ of {score:.0f}, at least 70", severity=severity))
+        found.append(Fault(rule="READ-ES", words=f"has an INFLESZ of {score:.1f}, at least 70", severity=severity))
     if huerta < 75:
-        found.append(_warning("READ-ES", f"has a Fernandez-Huerta of {huerta:.0f}, at least 75", ""))
+        found.append(_warning("READ-ES", f"has a Fernandez-Huerta of {huerta:.1f}, at least 75", ""))
     return found
 
 

@@ -75,7 +75,7 @@ def rulebook() -> Rulebook:
     # Every scalar as text: `no` is a word here, not a false.
     data = yaml.load(RULES.read_text(encoding="utf-8"), Loader=_LOADER)
     return Rulebook(
-        rules=tuple(_rule(row) for row in data["rules"]),
+        rules=tuple(_rule(row) for row in (*data["rules"], *data["more"])),
         negation=_compiled(data["neg"]),
         advice={name: Advice(**words) for name, words in data["advice"].items()},
         words={name: frozenset(words) for name, words in data.items() if _is_list_of_words(words)},

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from schedules.lint import lint, words
-from schedules.lint.rulebook import rulebook
+from schedules.lint.rulebook import RULES, rulebook
 
 PHRASES = [
     (lang, kind, phrase)
@@ -33,9 +33,27 @@ def test_every_bad_phrase_trips_its_family_and_no_good_one_is_an_error(lang: str
 
 
 def test_there_are_51_rules_and_122_phrases_and_advice_for_each_rule() -> None:
-    assert len(rulebook().rules) == 51
+    assert len(yaml.safe_load(RULES.read_text(encoding="utf-8"))["rules"]) == 51
+    assert len(rulebook().rules) == 57
     assert len(PHRASES) == 122
     assert all(rulebook().advise(rule.id).mend for rule in rulebook().rules)
+
+
+UNSEEN = [
+    ("en", "You need to get them to agree by Friday", "COERCE"),
+    ("en", "They should go this time", "COERCE"),
+    ("en", "No therapy, no phone", "THREAT"),
+    ("en", "Tell your teen they may lose their phone", "THREAT"),
+    ("en", "They will be happier soon", "PROMISE"),
+    ("es", "Tiene que llevarlo a la cita", "COERCE"),
+    ("es", "Sin terapia no hay celular", "THREAT"),
+    ("es", "Pronto se sentirá mejor", "PROMISE"),
+]
+
+
+@pytest.mark.parametrize(("lang", "text", "family"), UNSEEN, ids=[row[1] for row in UNSEEN])
+def test_other_ways_of_saying_the_same_trip_too(lang: str, text: str, family: str) -> None:
+    assert any(fault.rule.startswith(family) for fault in words.faults(text, lang, discreet=False))
 
 
 NEGATED = [
