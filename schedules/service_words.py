@@ -22,7 +22,7 @@ def say(draft: Draft, word: Word) -> None:
         if step is not None:
             for effect in step.words[word.name]:
                 consequences.run(draft, enrollment.id, effect)
-            draft.replies.append(Reply(system="ready_later"))
+            draft.replies.append(Reply(system="later_ok" if word.name == "LATER" else "ready_ok"))
             return
     _WORDS[word.name](draft, word)
 
@@ -101,7 +101,7 @@ def _ready(draft: Draft, word: Word) -> None:
             draft.thread = draft.thread.with_enrollment(enrollment)
             draft.did("ready", f"{talk.id} comes ahead of the next calm window that fits.")
             break
-    draft.replies.append(Reply(system="ready_later"))
+    draft.replies.append(Reply(system="ready_ok"))
 
 
 def _ask_for_gate(draft: Draft, enrollment: Enrollment) -> None:
@@ -115,7 +115,7 @@ def _ask_for_gate(draft: Draft, enrollment: Enrollment) -> None:
     elif isinstance(verdict, NotYet):
         draft.did("ready", "The parent asked for the gate.", until=verdict.until)
         draft.task(3, "asks whether it is time to talk about going back", enrollment.id)
-    draft.replies.append(Reply(system="ready_break"))
+    draft.replies.append(Reply(system="ready_ok" if verdict is None else "ready_later"))
 
 
 def _later(draft: Draft, word: Word) -> None:
@@ -130,7 +130,7 @@ def _later(draft: Draft, word: Word) -> None:
         enrollment = agenda.add_now(enrollment, talk, draft.now, draft.thread.profile.timezone)
         draft.thread = draft.thread.with_enrollment(enrollment)
         draft.did("later", f"{talk.id} comes again ahead of a later window.")
-    draft.replies.append(Reply(system="ready_later"))
+    draft.replies.append(Reply(system="later_ok"))
 
 
 def _date(draft: Draft, word: Word) -> None:
