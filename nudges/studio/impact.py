@@ -16,7 +16,7 @@ from schedules import lifecycle, plan
 from schedules.policy import Policy
 from schedules.values import Sequence, Thread
 
-NEXT_TEXTS = 3
+NEXT_TEXTS = 8  # over all sequences: an edit of one may move the texts of another
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -240,7 +240,7 @@ def move_clock() -> Response:
             abort(403)
     by = request.form.get("by", "")
     if by == "next":
-        _to_next_text()
+        _to_next_text(request.args.get("family", type=int))
     elif by in MOVES:
         _live_until(now() + MOVES[by])
     else:
@@ -248,20 +248,25 @@ def move_clock() -> Response:
     return screens() if is_fragment() else back_to(url_for("phone.show"))
 
 
-def _to_next_text() -> None:
-    before, until = _texts_shown(), now() + NEXT_WITHIN
+def _to_next_text(family_id: int | None) -> None:
+    """Until a text arrives on a phone that the page shows."""
+    before, until = _texts_shown(family_id), now() + NEXT_WITHIN
+    beat()
+    if _texts_shown(family_id) > before:
+        return
     for _ in range(MOST_STOPS):
         stop = _next_stop(until)
         if stop is None:
             return
         _set_clock(stop)
         beat()
-        if _texts_shown() > before:
+        if _texts_shown(family_id) > before:
             return
 
 
 def _live_until(target: datetime) -> None:
     """Stop at every moment that somebody waits for, as the scheduler would have, then at the target."""
+    beat()
     for _ in range(MOST_STOPS):
         stop = _next_stop(target)
         if stop is None:
@@ -295,9 +300,12 @@ def _set_clock(to: datetime) -> None:
         only_program(db).clock_offset_seconds += ahead
 
 
-def _texts_shown() -> int:
+def _texts_shown(family_id: int | None) -> int:
     with transaction() as db:
         shown = select(func.count()).select_from(SimulatedText).where(SimulatedText.is_from_phone.is_(False))
+        if family_id is not None:
+            theirs = select(Parent.phone_index).where(Parent.family_id == family_id)
+            shown = shown.where(SimulatedText.phone_index.in_(theirs))
         return db.scalar(shown) or 0
 
 

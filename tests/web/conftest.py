@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from nudges import wiring as composition
@@ -24,7 +24,7 @@ from nudges.db import make_engine, make_sessions
 from nudges.factory import create_app
 from nudges.families import care, enrolling, programs, staff
 from nudges.families.consent import WORDING_VERSION, ConsentGiven
-from nudges.models.program import Staff
+from nudges.models.program import Lane, Staff
 from nudges.web import security
 from nudges.wiring import Wiring
 from schedules.catalog import load_library
@@ -48,13 +48,18 @@ class World:
 
 
 class DemoClock:
-    """A Monday morning, and from there as far as the demo's clock was moved. No wall clock."""
+    """A Monday morning, from there as far as the demo's clock was moved, and a moment more at each reading.
+
+    It has to pass: a lane that hands over one text a second waits for it.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._readings = 0
 
     def now(self) -> datetime:
-        return MONDAY + timedelta(seconds=composition.demo_offset(self._engine))
+        self._readings += 1
+        return MONDAY + timedelta(seconds=composition.demo_offset(self._engine), milliseconds=50 * self._readings)
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +84,8 @@ def _people(session: Session) -> World:
         now=MONDAY,
         is_demo=True,
     )
+
+    session.scalars(select(Lane)).one().segments_per_second = 50.0  # tests do not wait for a carrier
 
     def person(name: str, role: str) -> Staff:
         email = f"{name.lower()}@clinic.example"

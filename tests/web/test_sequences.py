@@ -29,9 +29,10 @@ def live(db: sessionmaker[Session]) -> str:
 
 @pytest.fixture
 def in_talk(db: sessionmaker[Session], world: World) -> int:
-    """Maria is in TALK; the id of her enrollment."""
+    """Maria is in TALK and in nothing else; the id of her enrollment."""
     with db.begin() as session:
         parent = session.get_one(Parent, world.maria)
+        enrolling.stop_sequence(session, parent, "ONBOARD", reason="for the test", now=MONDAY)
         return enrolling.start_sequence(session, parent, "TALK", now=MONDAY).id
 
 
