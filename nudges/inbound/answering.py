@@ -18,7 +18,7 @@ from nudges.inbound.texts import Handled, Received
 from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.sequences import Enrollment, SequenceRow, StepOutcome
-from schedules import answers, lifecycle, localtime, render
+from schedules import answers, localtime, render
 from schedules.answers import End, Outcome, Reply, Start
 from schedules.values import Sequence, Texts, Thread
 from schedules.words import Word
@@ -117,30 +117,13 @@ class _Keeper:
         withdraw_queued(self.session, self.parent.id, reason=end.reason, now=self.now, enrollment_id=enrollment_id)
 
     def start(self, start: Start) -> None:
-        """Begin a sequence, whole or from a step, on its live version."""
-        version = programs.live_version(self.session, self.parent.program_id, start.sequence)
-        if version is None:
-            self.add_task(2, f"An answer leads to {start.sequence}, which is not published.")
-            return
-        row = Enrollment(
-            parent_id=self.parent.id,
-            sequence_key=start.sequence,
-            version_id=version.id,
-            started_at=self.now,
-        )
-        thread = snapshots.thread_of(self.session, self.parent)
-        self.session.add(row)
-        self.session.flush()
-        thread = lifecycle.enroll(
-            thread,
-            snapshots.sequence_of(self.session, version.id),
-            enrollment_id=str(row.id),
-            now=self.now,
-            policy=snapshots.policy_of(self.received.sender.program),
-            at_step=start.at_step,
-            only=start.only,
-        )
-        snapshots.save_or_raise(self.session, self.parent, thread, now=self.now)
+        """Begin a sequence; what safety, an order or the program stands against becomes a person's task."""
+        try:
+            enrolling.start_sequence(
+                self.session, self.parent, start.sequence, now=self.now, at_step=start.at_step, only=start.only
+            )
+        except enrolling.EnrollError as error:
+            self.add_task(2, f"An answer leads to {start.sequence}. {error}")
 
     def change_profile(self, changes: Mapping[str, Any]) -> None:
         rest = {key: value for key, value in changes.items() if key != "pref_lang"}
