@@ -150,6 +150,7 @@ def _go(draft: Draft, context: _Context, effect: Effect) -> None:
         enrollment = agenda.add(enrollment, target, draft.now)
     else:
         enrollment = agenda.add_now(enrollment, step, draft.now, draft.thread.profile.timezone)
+        enrollment = replace(enrollment, facts={**enrollment.facts, f"asked for {target}": 1})
     draft.thread = draft.thread.with_enrollment(enrollment)
     draft.did("go", f"{target} is planned.")
     for consequence in step.then:

@@ -277,7 +277,11 @@ def _yields_to(candidate: Candidate, others: list[Candidate], thread: Thread, po
     for other in others:
         if other.at is None or other.priority >= candidate.priority or not _competes(candidate, other):
             continue
-        if candidate.at < other.at < week and not isinstance(gate.may_go(other.proposal, sent, policy, other.at), Go):
+        if not candidate.at < other.at < week:
+            continue
+        # One that cannot go anyway (expired by then) is not pushed out by anybody.
+        could, still = (gate.may_go(other.proposal, t, policy, other.at) for t in (thread, sent))
+        if isinstance(could, Go) and not isinstance(still, Go):
             return other
     return None
 

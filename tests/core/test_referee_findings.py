@@ -122,3 +122,30 @@ def test_what_staff_did_before_the_first_day_holds_on_the_first_day():
     acts = "[{at: 2025-03-01T09:00, staff: move, key: session, nth: 1, to: 2025-04-04T16:00}]"
     found = events(FAMILY_1, ["REMIND"], start="2025-03-03T18:00", days=40, acts=acts, dates={"session": "2025-03-05"})
     assert sends(found) == ["RM-1 Wed 04-02 17:30"]
+
+
+def test_the_morning_after_a_report_is_not_given_up_for_a_text_that_cannot_go_anyway():
+    acts = '[{on: BR-2, after: 1h, text: "1"}, {on: RC-C, after: 1h, text: "4"}]'
+    found = events(FAMILY_1, ["BREAK", "RECONNECT", "CARE"], days=40, dates={"break_start": "2025-03-03"}, acts=acts)
+    reported = next(e["local"][:10] for e in found if e.get("step") == "RP-0")
+    assert reported == "2025-03-24"
+    assert [line for line in sends(found) if line.startswith("RP-1")] == ["RP-1 Tue 03-25 17:30"]
+
+
+def test_a_pulse_that_waits_for_an_open_question_goes_before_the_next_idea():
+    acts = """
+    - {on: BR-2, after: 1h, text: "1"}
+    - {on: RC-C, after: 1h, text: "4"}
+    """
+    found = events(FAMILY_1, ["BREAK", "RECONNECT", "CARE"], days=45, dates={"break_start": "2025-03-03"}, acts=acts)
+    late = [line.split()[0] for line in sends(found) if line.split()[2] > "03-31"]
+    assert late.index("BR-4") < (late.index("BR-3") if "BR-3" in late else 99)
+
+
+def test_a_tip_ahead_of_a_window_has_an_end_too():
+    """Tips live 5 days (PR-16), also DR-4, which looks for a window."""
+    closed = {**FAMILY_1, "calm_windows": {"sun": ["14:00-16:00"]}, "quiet_days": ["2025-03-15..2025-03-24"]}
+    dates = {"session": ["2025-03-12T16:00"]}
+    found = events(closed, ["DRIVE"], days=35, dates=dates)
+    dropped = [e["local"][:10] for e in found if e["event"] in ("drop", "expire") and e.get("step") == "DR-4"]
+    assert dropped[:1] == ["2025-03-20"]
