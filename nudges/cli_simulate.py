@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import click
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
 
 from nudges.crisis import replies
 from nudges.crisis.screen import screen as screen_text
 from nudges.crisis.values import Level
-from schedules import catalog, policy, script
+from schedules import catalog, picture, policy, script
 from schedules import simulate as calendar
 from schedules.values import Thread
 
@@ -30,34 +35,106 @@ class Inputs:
     policy: policy.Policy
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What to simulate, as asked for on the command line."""
+
+    start: str
+    days: int
+    keys: str
+    script: Path | None
+    policy: Path | None
+
+    def first(self, inputs: Inputs) -> datetime:
+        """The first instant, in the family's zone."""
+        return script.instant(self.start, inputs.family.profile.timezone)[0]
+
+
 @click.command()
-@click.option("--profile", "profile_path", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option("--profile", "profile_path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--families",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder of profiles instead of one: prints a table of all of them.",
+)
 @click.option("--sequence", "sequence_keys", default="", help="Keys, separated by commas, such as TALK,CARE.")
 @click.option("--start", required=True, help="First instant, such as 2025-03-03T09:00 (the family's wall time).")
 @click.option("--days", type=click.IntRange(1, 3660), required=True)
 @click.option("--script", "script_path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--policy", "policy_path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--pictures", type=click.Path(file_okay=False, path_type=Path), help="Draw each year into this folder.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of a table.")
 def simulate(
-    profile_path: Path,
+    profile_path: Path | None,
+    families: Path | None,
     sequence_keys: str,
     start: str,
     days: int,
     script_path: Path | None,
     policy_path: Path | None,
+    pictures: Path | None,
     as_json: bool,
 ) -> None:
-    """Simulate one family's texts over DAYS days; see docs/simulate.md for the files and the events."""
+    """Simulate the texts of one family, or of a folder of families, over DAYS days; see docs/simulate.md."""
+    if (profile_path is None) == (families is None):
+        raise click.UsageError("give either --profile FILE or --families DIR")
+    request = Request(start=start, days=days, keys=sequence_keys, script=script_path, policy=policy_path)
     try:
-        inputs = _read(profile_path, sequence_keys, script_path, policy_path)
-        first, _ = script.instant(start, inputs.family.profile.timezone)
-        events = _events(inputs, first, days)
+        if families is not None:
+            _table(families, request, pictures)
+        elif profile_path is not None:
+            _one(profile_path, request, pictures, as_json=as_json)
     except (script.ScriptError, policy.PolicyError) as error:
         raise click.ClickException("\n".join(error.faults)) from None
     except (ValueError, KeyError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _one(path: Path, request: Request, pictures: Path | None, *, as_json: bool) -> None:
+    inputs = _read(path, request.keys, request.script, request.policy)
+    events = _events(inputs, request.first(inputs), request.days)
+    if pictures is not None:
+        events = iter(_drawn(path, inputs, request, list(events), pictures))
     for event in events:
         click.echo(json.dumps(event, ensure_ascii=False) if as_json else _line(event))
+
+
+def _table(folder: Path, request: Request, pictures: Path | None) -> None:
+    """All profiles of a folder, with a progress bar, and what each family would get."""
+    paths = sorted(folder.glob("*.yaml"))
+    if not paths:
+        raise ValueError(f"{folder} holds no .yaml profile")
+    table = Table("family", "texts", "questions", "talks", "dropped", "staff tasks", "holds", box=None)
+    for path in track(paths, description="Simulating", console=Console(stderr=True)):
+        inputs = _read(path, request.keys, request.script, request.policy)
+        events = list(_events(inputs, request.first(inputs), request.days))
+        if pictures is not None:
+            _drawn(path, inputs, request, events, pictures)
+        table.add_row(path.stem, *(str(n) for n in _counts(events)))
+    Console().print(table)
+
+
+def _counts(events: list[dict[str, Any]]) -> tuple[int, ...]:
+    sent = [e for e in events if e["event"] == "send" and "reply_to" not in e]
+    asked = [e for e in sent if e["kind"] in ("checkin", "followup", "gate")]
+    return (
+        len(sent),
+        len(asked),
+        len([e for e in sent if e["kind"] == "talk"]),
+        len([e for e in events if e["event"] in ("drop", "expire")]),
+        len([e for e in events if e["event"] == "staff"]),
+        len([e for e in events if e["event"] == "hold"]),
+    )
+
+
+def _drawn(
+    path: Path, inputs: Inputs, request: Request, events: list[dict[str, Any]], pictures: Path
+) -> list[dict[str, Any]]:
+    thread = Thread(profile=inputs.family.profile, key_dates=inputs.family.key_dates)
+    drawn = picture.year(events, thread, inputs.policy, start=request.first(inputs), days=request.days)
+    pictures.mkdir(parents=True, exist_ok=True)
+    (pictures / f"{path.stem}.svg").write_text(drawn, encoding="utf-8")
+    return events
 
 
 def _read(profile_path: Path, keys: str, script_path: Path | None, policy_path: Path | None) -> Inputs:
@@ -74,8 +151,8 @@ def _read(profile_path: Path, keys: str, script_path: Path | None, policy_path: 
     return Inputs(family=family, sequences=sequences, acts=acts, policy=policy.parse(overrides, where=where))
 
 
-def _events(inputs: Inputs, start: Any, days: int) -> Iterator[dict[str, Any]]:
-    library = catalog.load_library()
+def _events(inputs: Inputs, start: datetime, days: int) -> Iterator[dict[str, Any]]:
+    library = _library()
     unknown = [key for key in inputs.sequences if key not in library.sequences]
     if unknown or not inputs.sequences:
         known = ", ".join(sorted(library.sequences))
@@ -93,6 +170,11 @@ def _events(inputs: Inputs, start: Any, days: int) -> Iterator[dict[str, Any]]:
         script=inputs.acts,
         screen=lambda text: _danger(text, lang),
     )
+
+
+@lru_cache(maxsize=1)
+def _library() -> catalog.Library:
+    return catalog.load_library()
 
 
 def _danger(text: str, lang: str) -> calendar.Danger | None:

@@ -214,6 +214,13 @@ def _staff(thread: Thread, candidates: list[Candidate], policy: Policy, now: dat
     return None
 
 
+def _preferred(at: datetime, thread: Thread, policy: Policy) -> datetime:
+    """`at`, or that day's preferred moment if it is still to come."""
+    day = localtime.local_date(at, thread.profile.timezone)
+    preferred = windows.preferred_moment(thread.profile, policy, day)
+    return at if preferred is None else max(at, preferred)
+
+
 def _stay_question(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
     """After three monthly texts without an answer: stay, pause or finish? Asked once, instead of the next text."""
     pace = thread.pace
@@ -237,7 +244,8 @@ def _stay_question(thread: Thread, candidates: list[Candidate], policy: Policy, 
         if isinstance(verdict, Go):
             asks = Ask(step=STAY, proposal=replace(proposal, expires_at=at + timedelta(days=5)), reason=reason)
             return asks if at <= now else Wait(until=at, reasons=(reason,), step=STAY)
-        at = getattr(verdict, "until", None)
+        until = getattr(verdict, "until", None)
+        at = None if until is None else _preferred(until, thread, policy)
     return None
 
 
