@@ -98,6 +98,7 @@ def _broken(error: Exception) -> Response:
 
 def serve(app: Flask, wiring: Wiring, *, host: str, port: int) -> None:
     """Serve until stopped, with the scheduler in the same process."""
+    wiring.screen("warm up the encoder")  # it loads in seconds; the first crisis text must not wait for it
     engine = EmbeddedEngine()
     if wiring.settings.run_scheduler:
         ticks.attach(engine, wiring)
