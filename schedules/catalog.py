@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from schedules import effects, render, segments, when
+from schedules import effects, nodes, render, segments, when
+from schedules.nodes import Node, Unreadable
 from schedules.values import Anchor, Answer, Effect, Kind, Limit, Sequence, Slot, Step, Texts, Topic, Variant, When
 
 LIBRARY = Path(__file__).parent / "library"
@@ -36,7 +35,6 @@ WORST_CASE = {
     "w4": "Sun 10:30 am",
 }
 _MOST_PARTS = 2
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
 _STEP_ID = re.compile(r"[A-Z]{2}-[A-Z0-9]+")
 _TOP_KEYS = (
     *("key", "title", "purpose", "enrolled_by", "entry", "exit", "lasts", "at_most", "beside_limit"),
@@ -104,10 +102,9 @@ def check(text: str, *, name: str) -> tuple[Sequence | None, list[Finding]]:
     reader = _Reader()
     sequence: Sequence | None = None
     try:
-        root = _Node.of(yaml.compose(text, Loader=_LOADER))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        reader.error(mark.line + 1 if mark else 1, f"this is not YAML: {error.problem}")
+        root = nodes.compose(text)
+    except Unreadable as error:
+        reader.error(error.line, str(error))
     else:
         if root is None:
             reader.error(1, f"{name} is empty")
@@ -150,51 +147,11 @@ def _ideas(folder: Path) -> tuple[Idea, ...]:
     return tuple(idea for idea in ideas if idea)
 
 
-class _Node:
-    """A YAML node with text scalars and line numbers; forgiving, so that all faults are found."""
-
-    def __init__(self, line: int, value: str | None, pairs: dict[str, _Node], elements: list[_Node]) -> None:
-        self.line, self.value, self.pairs, self._elements = line, value, pairs, elements
-        self.repeated: list[tuple[str, int]] = []
-
-    @classmethod
-    def of(cls, node: yaml.Node | None) -> _Node | None:
-        if node is None:
-            return None
-        line = node.start_mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            found = cls(line, None, {}, [])
-            for key, value in node.value:
-                child = cls.of(value)
-                if key.value in found.pairs:
-                    found.repeated.append((key.value, key.start_mark.line + 1))
-                if child:
-                    found.pairs[str(key.value)] = child
-            return found
-        if isinstance(node, yaml.SequenceNode):
-            return cls(line, None, {}, [c for c in map(cls.of, node.value) if c])
-        return cls(line, str(node.value), {}, [])
-
-    def child(self, key: str) -> _Node:
-        return self.pairs.get(key) or _Node(self.line, None, {}, [])
-
-    def text(self, key: str) -> str:
-        return (self.child(key).value or "").strip()
-
-    def items(self) -> list[tuple[str, _Node]]:
-        return list(self.pairs.items())
-
-    def elements(self) -> list[_Node]:
-        """The list's elements; a scalar counts as a list of one."""
-        return self._elements or ([self] if self.value is not None else [])
-
-    def words(self, key: str) -> tuple[str, ...]:
-        return tuple(e.value for e in self.child(key).elements() if e.value is not None)
-
-
-def _compose(path: Path) -> _Node:
-    node = _Node.of(yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER))
-    return node or _Node(1, None, {}, [])
+def _compose(path: Path) -> Node:
+    try:
+        return nodes.compose(path.read_text(encoding="utf-8")) or Node(line=1, end=1)
+    except Unreadable as error:
+        raise CatalogError(path.name, [Finding(line=error.line, message=str(error))]) from None
 
 
 class _Reader:
@@ -214,7 +171,7 @@ class _Reader:
         if errors:
             raise CatalogError(name, errors)
 
-    def keys(self, node: _Node, known: tuple[str, ...] | list[str], what: str) -> None:
+    def keys(self, node: Node, known: tuple[str, ...] | list[str], what: str) -> None:
         for key, child in node.items():
             if key not in known:
                 self.error(child.line, f"{what} has the unknown key {key!r}; known keys: {', '.join(known)}")
@@ -223,7 +180,7 @@ class _Reader:
 
     # ------------------------------------------------------------ a sequence
 
-    def sequence(self, root: _Node) -> Sequence:
+    def sequence(self, root: Node) -> Sequence:
         self.keys(root, _TOP_KEYS, "the sequence")
         key = root.text("key")
         if not re.fullmatch(r"[A-Z]{3,12}", key):
@@ -248,14 +205,14 @@ class _Reader:
             if_worse_twice=tuple(self.effects(root.child("if_worse_twice"))),
         )
 
-    def limit(self, node: _Node) -> Limit:
+    def limit(self, node: Node) -> Limit:
         match = re.fullmatch(r"(\d) (?:a week|per (\d+) days)", node.value or "")
         if not match:
             self.error(node.line, 'at_most should read "2 a week" or "1 per 14 days"')
             return Limit(count=1, days=7)
         return Limit(count=int(match[1]), days=int(match[2] or 7))
 
-    def lasts(self, node: _Node) -> int | None:
+    def lasts(self, node: Node) -> int | None:
         if node.value in (None, "", "open"):
             return None
         match = re.fullmatch(r"(\d+) (days?|weeks?)", node.value or "")
@@ -264,7 +221,7 @@ class _Reader:
             return None
         return int(match[1]) * (7 if match[2].startswith("week") else 1)
 
-    def references(self, root: _Node, steps: tuple[Step, ...]) -> None:
+    def references(self, root: Node, steps: tuple[Step, ...]) -> None:
         """Every step that is named exists, and every step can be reached."""
         known = {step.id for step in steps}
         nodes = root.child("steps").elements()
@@ -284,7 +241,7 @@ class _Reader:
 
     # ------------------------------------------------------------ a step
 
-    def step(self, node: _Node) -> Step:
+    def step(self, node: Node) -> Step:
         self.keys(node, _STEP_KEYS, f"step {node.text('id') or '?'}")
         step_id = node.text("id")
         if not _STEP_ID.fullmatch(step_id):
@@ -311,7 +268,7 @@ class _Reader:
         self.fits(node, step)
         return step
 
-    def fits(self, node: _Node, step: Step) -> None:
+    def fits(self, node: Node, step: Step) -> None:
         """Rules that tie kind, moment and answers together."""
         if not step.when:
             self.error(node.line, f"step {step.id} has no `when`")
@@ -326,7 +283,7 @@ class _Reader:
         for texts in (step.texts, *(v.texts for v in step.variants)):
             self.digits(node, step, texts)
 
-    def digits(self, node: _Node, step: Step, texts: Texts) -> None:
+    def digits(self, node: Node, step: Step, texts: Texts) -> None:
         """All four texts of a question name exactly the digits that have answers."""
         if len(step.answers) < 2:
             return
@@ -339,7 +296,7 @@ class _Reader:
                     f"step {step.id} ({language}) should offer the digits {', '.join(wanted)}",
                 )
 
-    def member(self, node: _Node, key: str, kinds: Any, otherwise: Any) -> Any:
+    def member(self, node: Node, key: str, kinds: Any, otherwise: Any) -> Any:
         try:
             return kinds(node.text(key))
         except ValueError:
@@ -347,7 +304,7 @@ class _Reader:
             self.error(node.child(key).line, f"{key} {node.text(key)!r} should be one of: {allowed}")
             return otherwise
 
-    def moments(self, node: _Node) -> tuple[When, ...]:
+    def moments(self, node: Node) -> tuple[When, ...]:
         found: list[When] = []
         for element in node.elements():
             try:
@@ -356,7 +313,7 @@ class _Reader:
                 self.error(element.line, str(error))
         return tuple(found)
 
-    def effects(self, node: _Node) -> list[Effect]:
+    def effects(self, node: Node) -> list[Effect]:
         found: list[Effect] = []
         for element in node.elements():
             try:
@@ -365,7 +322,7 @@ class _Reader:
                 self.error(element.line, str(error))
         return found
 
-    def answers(self, node: _Node) -> dict[str, Answer]:
+    def answers(self, node: Node) -> dict[str, Answer]:
         found: dict[str, Answer] = {}
         for digit, answer in node.child("answers").items():
             if not re.fullmatch(r"[1-9]", digit):
@@ -381,7 +338,7 @@ class _Reader:
             found[digit] = Answer(digit=digit, means=answer.text("means"), then=then, twice=twice, reply=reply)
         return found
 
-    def variant(self, node: _Node, step_id: str) -> Variant:
+    def variant(self, node: Node, step_id: str) -> Variant:
         self.keys(node, ("for", "text", "lint_allow"), f"a variant of step {step_id}")
         applies = node.child("for")
         self.keys(applies, _VARIANT_KEYS, f"`for` of step {step_id}")
@@ -391,7 +348,7 @@ class _Reader:
 
     # ------------------------------------------------------------ texts
 
-    def texts(self, node: _Node, *, where: str) -> Texts | None:
+    def texts(self, node: Node, *, where: str) -> Texts | None:
         """Four languages with equal placeholders, each within two segments."""
         self.keys(node, (*LANGUAGES, "lint_allow"), f"the text of {where}")
         missing = [language for language in LANGUAGES if not node.text(language)]
@@ -405,7 +362,7 @@ class _Reader:
             self.error(node.line, f"the four texts of {where} should use the same placeholders")
         return Texts(**{language: node.text(language) for language in LANGUAGES})
 
-    def one_text(self, node: _Node, where: str) -> None:
+    def one_text(self, node: Node, where: str) -> None:
         text = (node.value or "").strip()
         for name in sorted(render.placeholders(text) - set(render.PLACEHOLDERS)):
             known = ", ".join("{" + p + "}" for p in render.PLACEHOLDERS)
@@ -418,7 +375,7 @@ class _Reader:
         elif cost.forced_by:
             self.warn(node.line, f"{where} is sent as UCS-2 because of {' '.join(cost.forced_by)}: half the room")
 
-    def idea(self, node: _Node) -> Idea | None:
+    def idea(self, node: Node) -> Idea | None:
         texts = self.texts(node.child("text"), where=node.text("id"))
         if texts is None:
             return None

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from schedules import render, segments
 from schedules.lint import one_text
-from schedules.lint.passages import FORMS, Node, Passage, compose, passages
+from schedules.lint.passages import FORMS, Passage, passages
 from schedules.lint.schema import VARIANT_VALUES
+from schedules.nodes import Node, compose
 from schedules.values import Profile, Sequence, Step
 
 _IDEA: Final = {"en": "Take a short walk together.", "es": "Den una vuelta corta juntos."}

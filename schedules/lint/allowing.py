@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schedules.lint.findings import Fault
-from schedules.lint.passages import Node
 from schedules.lint.rulebook import rulebook
+from schedules.nodes import Node
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,13 +12,12 @@ from datetime import date
 from functools import lru_cache
 from typing import Final
 
-import yaml
-
 from schedules import catalog
 from schedules.lint import allowing, copying, one_text, options, reading, whole_files, words
 from schedules.lint.findings import Fault, Finding
-from schedules.lint.passages import FORMS, Node, Passage, compose, passages
+from schedules.lint.passages import FORMS, Passage, passages
 from schedules.lint.rulebook import rulebook
+from schedules.nodes import Node, Unreadable, compose
 from schedules.render import placeholders
 
 # What the catalog finds too, and the lint says with a rule of its own.
@@ -31,11 +30,10 @@ _SAID_BY_A_RULE: Final = re.compile(
 def check(text: str, *, name: str, today: date) -> list[Finding]:
     """Every finding of the library file `text`, by line. `today` decides whether a review is still fresh."""
     try:
-        root = compose(text)
-    except yaml.YAMLError:
-        return _of_the_catalog(text, name)
-    if root is None:
-        return _of_the_catalog(text, name)
+        root = compose(text) or Node(line=1, end=1)
+    except Unreadable as error:
+        broken = Node(line=error.line, end=error.line)
+        return [_Page(name=name, lines=[]).finding(broken, "", Fault(rule="SCHEMA", words=str(error)))]
     page = _Page(name=name, lines=text.splitlines())
     found = [page.finding(node, where, fault) for node, where, fault in whole_files.faults(root, today=today)]
     for passage in passages(root):

@@ -5,42 +5,13 @@ Reads sequences (`steps`), the service's texts (`texts`), the idea bank (`ideas`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
 
-import yaml
+from schedules.nodes import Node
 
 FORMS: Final = ("en", "es", "discreet_en", "discreet_es")
-LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Node:
-    """A piece of YAML: a scalar, a mapping or a list, and its first and last line, from 1. Forgives what is missing."""
-
-    line: int
-    end: int
-    value: str | None = None
-    pairs: Mapping[str, Node] = field(default_factory=dict)
-    listed: tuple[Node, ...] = ()
-
-    @property
-    def is_there(self) -> bool:
-        return self.value is not None or bool(self.pairs or self.listed)
-
-    def child(self, key: str) -> Node:
-        return self.pairs.get(key) or Node(line=self.line, end=self.line)
-
-    def text(self, key: str) -> str:
-        return (self.child(key).value or "").strip()
-
-    def elements(self) -> tuple[Node, ...]:
-        """The list's elements; anything else counts as a list of one."""
-        return self.listed or ((self,) if self.is_there else ())
-
-    def words(self, key: str) -> tuple[str, ...]:
-        return tuple(e.value for e in self.child(key).elements() if e.value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,23 +33,6 @@ class Passage:
 
     def form(self, name: str) -> str:
         return self.text.text(name)
-
-
-def compose(text: str) -> Node | None:
-    """YAML text as nodes; none for an empty file. Raises yaml.YAMLError."""
-    root = yaml.compose(text, Loader=LOADER)
-    return None if root is None else _node(root)
-
-
-def _node(node: yaml.Node) -> Node:
-    line = node.start_mark.line + 1
-    end = node.end_mark.line + (1 if node.end_mark.column else 0)
-    end = max(line, end)
-    if isinstance(node, yaml.MappingNode):
-        return Node(line=line, end=end, pairs={str(key.value): _node(value) for key, value in node.value})
-    if isinstance(node, yaml.SequenceNode):
-        return Node(line=line, end=end, listed=tuple(map(_node, node.value)))
-    return Node(line=line, end=end, value=str(node.value))
 
 
 def passages(root: Node) -> Iterator[Passage]:

@@ -10,8 +10,8 @@ from datetime import date, timedelta
 from typing import Final
 
 from schedules.lint.findings import Fault
-from schedules.lint.passages import Node
 from schedules.lint.schema import VARIANT_VALUES
+from schedules.nodes import Node
 
 _REVIEW_LASTS: Final = timedelta(days=365)
 _STEP_SAYS: Final = ("id", "when", "kind", "topic", "intent", "seeds")

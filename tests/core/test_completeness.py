@@ -13,7 +13,8 @@ import yaml
 from schedules import catalog, segments
 from schedules.lint import one_text
 from schedules.lint.options import options
-from schedules.lint.passages import FORMS, Passage, compose, passages
+from schedules.lint.passages import FORMS, Passage, passages
+from schedules.nodes import compose
 from schedules.render import placeholders
 from schedules.values import Anchor, Effect, Sequence, Slot, Step
 
