@@ -46,7 +46,7 @@ def faults(passage: Passage) -> list[tuple[str, Fault]]:
     shown = {form: options(passage.form(form)) for form in FORMS if passage.form(form)}
     found = [(form, _carrier(words)) for form, offered in shown.items() for words in offered.values()]
     faults = [(form, fault) for form, fault in found if fault]
-    faults += [(form, fault) for form, offered in shown.items() if (fault := _mismatch(passage, offered))]
+    faults += [(form, fault) for form, offered in shown.items() if (fault := _mismatch(passage, form, offered))]
     if passage.kind in _ASKING:
         faults += [(form, fault) for form, offered in shown.items() for fault in _question(offered, form)]
     return faults
@@ -59,8 +59,11 @@ def _carrier(words: str) -> Fault | None:
     return Fault(rule="ANSWERS", words=f"'{words}' is a word that carriers or the service read", tripped=words)
 
 
-def _mismatch(passage: Passage, offered: dict[str, str]) -> Fault | None:
+def _mismatch(passage: Passage, form: str, offered: dict[str, str]) -> Fault | None:
     """Steps only: what is offered is what has an effect, in the same order."""
+    text = passage.form(form)
+    if not passage.answers and not (_LISTED.search(text) or _ASKED.search(text)):
+        return None  # "1 small step and 2 deep breaths" offers nothing
     is_of_a_step = passage.kind not in ("system", "faq", "reply", "banked")
     if not is_of_a_step or tuple(offered) == passage.answers:
         return None

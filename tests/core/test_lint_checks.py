@@ -29,11 +29,19 @@ def test_good_steps_have_no_finding() -> None:
     assert findings(step(), second) == []
 
 
+def test_numbers_in_a_sentence_are_no_answers() -> None:
+    text = {"en": "Take 1 small step and 2 deep breaths.", "es": "Dé 1 paso corto y 2 respiros."}
+    text |= {"discreet_en": text["en"], "discreet_es": text["es"]}
+    assert findings(tip(**text)) == []
+
+
 BAD: list[tuple[str, str, str, dict[str, Any]]] = [
     ("SEG", "error", "three parts", tip(en=LONG)),
     ("SEG", "error", "two parts that a long name makes three", tip(en="{resource} " + LONG[:280])),
     ("ACCENT", "warning", "a letter outside GSM-7", tip(es="Hoy haga algo muy fácil.")),
     ("ACCENT", "error", "a word without its accent", tip(es="Hoy haga algo muy facil.")),
+    ("ACCENT", "error", "que for qué", tip(es="¿Que le ayuda hoy?")),
+    ("ACCENT", "error", "cual for cuál", tip(es="Diga cual le gusta.")),
     ("ACCENT", "error", "papa for papá", tip(es="Hable con su papa.")),
     ("ACCENT", "error", "si for sí", tip(es="Si le gusta, diga que si.")),
     ("ACCENT", "error", "esta for está", tip(es="Su peque esta triste hoy.")),
@@ -82,6 +90,7 @@ BAD: list[tuple[str, str, str, dict[str, Any]]] = [
     ("PARITY", "error", "another placeholder", tip(en="Your plan is on {day}.")),
     ("PARITY", "error", "other digits", question(text={"es": GOOD_QUESTION["es"].replace("3 más duro", "")})),
     ("ANSWERS", "error", "a digit without an answer", question(answers={k: ANSWERS[k] for k in "12"})),
+    ("ANSWERS", "error", "a tip that asks for a digit that does nothing", tip(en="Reply 2 to move it.")),
     (
         "ANSWERS",
         "error",
@@ -123,6 +132,9 @@ GOOD = [
     ("Te escucho, y haga una pausa. Eso cuenta.", "es"),
     ("Solo si le parece bien, deje que elija. Si no, no pasa nada.", "es"),
     ("Como siempre, esta semana vaya sin prisa. Cuando quiera, escriba LISTO.", "es"),
+    ("¿Hay que llevar algo? Pregunte antes en la oficina.", "es"),
+    ("¿Cree que va bien? Todo suma, lo cual ya es mucho.", "es"),
+    ("Puede ser una charla seria, tan corta como esta semana pida.", "es"),
     ("El plan es el martes a las 4. Responda 2 para cambiar la hora.", "es"),
 ]
 
