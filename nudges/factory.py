@@ -98,7 +98,8 @@ def _broken(error: Exception) -> Response:
 
 def serve(app: Flask, wiring: Wiring, *, host: str, port: int) -> None:
     """Serve until stopped, with the scheduler in the same process."""
-    wiring.screen("warm up the encoder")  # it loads in seconds; the first crisis text must not wait for it
+    # The encoder loads in seconds; the first crisis text must not wait for it.
+    wiring.screen("warm up the encoder", recent=(), own_texts=(), open_episode=False)
     engine = EmbeddedEngine()
     if wiring.settings.run_scheduler:
         ticks.attach(engine, wiring)

@@ -58,16 +58,17 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("htmx:afterSwap", alerts.look);
 
-// A poll whose answer is what the page shows already must not speak, blink or move the focus.
+// A poll whose answer is what the page shows already must not speak, blink, or take a selection or the focus away.
+const shown = new WeakMap();
 document.addEventListener("htmx:beforeSwap", (event) => {
   const target = event.detail.target;
   const typing = document.activeElement;
   if (target.contains(typing) && typing.matches("input, textarea, select")) {
     event.detail.shouldSwap = event.detail.requestConfig.verb !== "get";
   }
-  if (target.id === "alerts-banner") {
-    const before = target.dataset.shown;
-    target.dataset.shown = event.detail.serverResponse;
+  if ((target.getAttribute("hx-trigger") || "").includes("every")) {
+    const before = shown.get(target);
+    shown.set(target, event.detail.serverResponse);
     if (before === event.detail.serverResponse) event.detail.shouldSwap = false;
   }
 });
