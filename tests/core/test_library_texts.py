@@ -158,9 +158,7 @@ def sequence_entries(path: Path) -> Iterator[Entry]:
         for digit, answer in step.get("answers", {}).items():
             if "reply" in answer:
                 name = f"{step['id']}.{digit}"
-                yield Entry(
-                    file=path.name, name=name, kind="reply", texts=answer["reply"], firm=firm, is_reply=True
-                )
+                yield Entry(file=path.name, name=name, kind="reply", texts=answer["reply"], firm=firm, is_reply=True)
 
 
 def steps() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -367,9 +365,7 @@ def test_nothing_asks_what_was_said_in_a_visit(entry: Entry) -> None:
 
 @EVERY
 def test_spanish_without_accents_is_still_spelled_right(entry: Entry) -> None:
-    found = {
-        form: TURNED.findall(re.sub(r"\b[A-ZÑ]{3,}\b", "", entry.texts[form])) for form in ("es", "discreet_es")
-    }
+    found = {form: TURNED.findall(re.sub(r"\b[A-ZÑ]{3,}\b", "", entry.texts[form])) for form in ("es", "discreet_es")}
     assert not any(found.values()), failures(entry, found)
 
 

@@ -235,6 +235,14 @@ def test_an_allowance_counts_only_with_a_reason_and_a_reviewer(
     assert rules(findings(bad)) == expected
 
 
+def test_a_lifted_rule_does_not_hide_what_the_catalog_refuses() -> None:
+    allow = [{"rule": "TOPIC", "reason": "wanted so", "reviewer": "A. Reader"}]
+    assert rules(findings(step(when="day 3", lint_allow=allow)), "error") == {"TOPIC"}
+    allow = [{"rule": "ANSWERS", "reason": "wanted so", "reviewer": "A. Reader"}]
+    unanswered = question(answers=ANSWERS | {"4": ANSWERS["1"]}, lint_allow=allow)
+    assert rules(findings(unanswered), "error") == {"SCHEMA"}
+
+
 FAQ = """faq:
   - id: FAQ-90
     question: May I?
