@@ -47,8 +47,8 @@ def may_go(proposal: Proposal, thread: Thread, policy: Policy, at: datetime) -> 
 
 
 def say(instant: datetime, thread: Thread) -> str:
-    """An instant as people say it, in the family's zone: "Fri 18:10", with the date when it is far."""
-    return localtime.local(instant, thread.profile.timezone).strftime("%a %Y-%m-%d %H:%M")
+    """An instant as people say it, in the family's zone: "Fri 14 Mar, 18:10"."""
+    return localtime.local(instant, thread.profile.timezone).strftime("%a %d %b, %H:%M")
 
 
 def _reason(code: str, words: str, **inputs: object) -> Reason:

@@ -91,6 +91,9 @@ class Policy:
     weekend_default: Week = field(
         default_factory=lambda: _week(sat="10:30-12:00", sun="10:30-12:00")
     )  # when no calm window is left all week
+    offered_default: Week = field(
+        default_factory=lambda: families.by_weekday({"sat-sun": ["10:30-12:00", "14:30-16:00"]}, families.spans, ())
+    )  # fills up the choice of calm times
     free_morning: Span = Span(start=630, end=720)
     free_afternoon_start: time = time(14, 30)
 

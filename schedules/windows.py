@@ -233,20 +233,25 @@ def send_moment(thread: Thread, policy: Policy, window: Window, *, not_before: d
 
 
 def offered(thread: Thread, policy: Policy, now: datetime) -> tuple[Window, ...]:
-    """Up to four calm windows to choose from (ON-3): of each coming day the last one that a text can precede.
+    """Four calm windows to choose from (ON-3): of each coming day the last one that a text can precede.
 
-    Evenings differ between families, and four choices should span the week.
+    Evenings differ between families, and four choices should span the week. A family with fewer is offered its
+    other windows too, then the weekend hours of the policy.
     """
     first = localtime.local_date(now, thread.profile.timezone) + _DAY
-    found: list[Window] = []
-    for n in range(7):
-        reachable = [
-            window
-            for window in calm_windows(thread, policy, first + n * _DAY)
-            if send_moment(thread, policy, window, not_before=now) is not None
-        ]
-        found += reachable[-1:]
-    return tuple(found[:_OFFERED])
+    days = [first + n * _DAY for n in range(7)]
+    reachable = [
+        [w for w in calm_windows(thread, policy, day) if send_moment(thread, policy, w, not_before=now) is not None]
+        for day in days
+    ]
+    found = [windows[-1] for windows in reachable if windows]
+    found += [window for windows in reachable for window in windows[:-1]]
+    found += [
+        Window(day=day, start=span.start, end=span.end) for day in days for span in on_day(policy.offered_default, day)
+    ]
+    distinct = {(window.day.weekday(), window.start): window for window in reversed(found)}
+    chosen = [window for window in found if distinct[window.day.weekday(), window.start] == window][:_OFFERED]
+    return tuple(sorted(chosen, key=lambda window: (window.day, window.start)))
 
 
 def as_profile(chosen: tuple[Window, ...]) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,6 +15,9 @@ from nudges.models.program import Lane, Program
 from nudges.models.sequences import SequenceRow, SequenceVersion
 
 SHIPPED = "As shipped."
+
+PACE: Final = 1.0  # segments a second: what the slowest carriers take
+DEMO_PACE: Final = 50.0
 
 
 def create_program(
@@ -32,7 +35,9 @@ def create_program(
     program = Program(name=name, timezone=timezone, is_demo=is_demo, policy=dict(policy or {}), created_at=now)
     session.add(program)
     session.flush()
-    session.add(Lane(program_id=program.id, sender=sender))
+    # A demo's texts cost nothing: a moved clock should not wait for a carrier's pace.
+    pace = DEMO_PACE if is_demo else PACE
+    session.add(Lane(program_id=program.id, sender=sender, segments_per_second=pace, tokens=pace))
     publish_shipped(session, program, shipped, now=now)
     record.append(session, at=now, actor="system:setup", action="program.created", subject=f"program:{program.id}")
     return program

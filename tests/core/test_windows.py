@@ -134,3 +134,21 @@ def test_night_work_runs_over_midnight_into_the_next_morning():
     family = profile.parse({"timezone": "America/Chicago", "busy_hours": {"mon": ["22:00-11:00"]}})
     at = datetime(2025, 3, 4, 16, 0, tzinfo=UTC)  # Tuesday 10:00
     assert windows.next_open(family, POLICY, at) == datetime(2025, 3, 4, 17, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"mon-fri": ["09:00-17:30"]}, id="office hours"),
+        pytest.param({"default": ["08:00-20:00"]}, id="always"),
+        pytest.param({"mon-sat": ["08:00-20:00"]}, id="all but Sunday"),
+    ],
+)
+def test_four_different_windows_are_offered_however_busy_the_week_is(busy):
+    thread = Thread(
+        profile=profile.parse({"timezone": "America/Chicago", "bedtime_school": "21:00", "busy_hours": busy})
+    )
+    found = windows.offered(thread, POLICY, datetime(2025, 3, 3, 15, tzinfo=UTC))
+    assert len({(w.day.weekday(), w.start) for w in found}) == 4
+    assert list(found) == sorted(found, key=lambda w: (w.day, w.start))
