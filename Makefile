@@ -50,6 +50,7 @@ check: $(VENV)/dev.stamp ## format, lint, types, import contracts, migrations bo
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m nudges lint
 	@$(BIN)/python -m pytest tests/rules
 
 format: $(VENV)/dev.stamp ## put every file into the house format

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import TypeAlias
 
 from sqlalchemy import select, update
 from sqlalchemy.engine import CursorResult
@@ -13,9 +14,12 @@ from sqlalchemy.orm import Session
 from nudges.ledger import record
 from nudges.models.sequences import SequenceRow, SequenceVersion
 from schedules import catalog
+from schedules.lint import lint
+from schedules.lint.findings import Finding as LintFinding
 from schedules.values import Sequence
 
 MOST_CHARACTERS = 200_000  # the longest shipped sequence has about 20,000
+AnyFinding: TypeAlias = catalog.Finding | LintFinding  # both have line, severity and message
 _KEY_LINE = re.compile(r"^key:", re.MULTILINE)
 
 
@@ -39,10 +43,10 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checked:
-    """A text as the catalog reads it: the sequence if it may be published, and every finding."""
+    """A text as the catalog reads it (none while it cannot be read), and every finding. Errors stop publishing."""
 
     sequence: Sequence | None
-    findings: tuple[catalog.Finding, ...]
+    findings: tuple[AnyFinding, ...]
 
     @property
     def errors(self) -> int:
@@ -68,15 +72,20 @@ def live_text(session: Session, row: SequenceRow) -> str:
     )
 
 
-def check_draft(text: str, *, key: str) -> Checked:
-    """All errors and warnings of `text`, by line. A draft may not change the key of its sequence."""
-    sequence, findings = catalog.check(text, name=key)
+def check_draft(text: str, *, key: str, today: date | None = None) -> Checked:
+    """All errors and warnings of `text`, by line. A draft may not change the key of its sequence.
+
+    With `today` the language lint reads it too (reviews grow old). Without, only the form counts: an earlier version
+    may be published again whatever the lint has learned since.
+    """
+    sequence, formal = catalog.check(text, name=key)
+    findings: tuple[AnyFinding, ...] = tuple(formal if today is None else lint.check(text, name=key, today=today))
     if sequence is not None and sequence.key != key:
         place = _KEY_LINE.search(text)
         line = text.count("\n", 0, place.start()) + 1 if place else 1
         mend = f"the key is {sequence.key}, but this is the sequence {key}; write key: {key}"
         return Checked(sequence=None, findings=(catalog.Finding(line=line, message=mend), *findings))
-    return Checked(sequence=sequence, findings=tuple(findings))
+    return Checked(sequence=sequence, findings=findings)
 
 
 def save_draft(

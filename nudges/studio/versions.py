@@ -58,6 +58,7 @@ def publish(
     4. with `move` "all", running enrollments change to it by step id.
     """
     text = open_draft(session, row).text
+    _refuse_faults(check_draft(text, key=row.key, today=now.date()))
     discard_draft(session, row, expected_revision=expected_revision, staff_id=staff_id, now=now)
     return _publish_text(session, row, text, note=note, move=move, staff_id=staff_id, now=now)
 
@@ -78,8 +79,7 @@ def _publish_text(
     if move not in MOVES:
         raise ValueError(f"move should be one of: {', '.join(MOVES)}")
     checked = check_draft(text, key=row.key)
-    if checked.sequence is None:
-        raise CannotPublish("The text has errors; mend them first.", checked)
+    _refuse_faults(checked)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     if row.live_number is not None and version_of(session, row, row.live_number).sha256 == sha256:
         raise CannotPublish("This is the live text already; there is nothing to publish.", checked)
@@ -94,6 +94,11 @@ def _publish_text(
         details={"version": version.number, "move": move, "moved": moved},
     )
     return version
+
+
+def _refuse_faults(checked: Checked) -> None:
+    if checked.sequence is None or checked.errors:
+        raise CannotPublish("The text has errors; mend them first.", checked)
 
 
 def _new_version(

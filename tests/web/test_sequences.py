@@ -189,3 +189,16 @@ def test_a_discarded_draft_is_the_live_text_again(dee: FlaskClient, live: str) -
     save(dee, softer(live))
     dee.post(f"{TALK}/draft/discard", data={"revision": 1})
     assert "Calm is enough." not in dee.get(f"{TALK}/draft").text
+
+
+def test_a_sentence_that_forces_is_named_beside_its_line_and_cannot_be_published(
+    dee: FlaskClient, db: sessionmaker[Session], live: str
+) -> None:
+    """The language lint reads a draft as the command line does."""
+    forced = live.replace("Calm beats clever.", "They must go on Friday.", 1)
+    page = dee.post(f"{TALK}/draft/check", data={"text": forced}).text
+    line = next(n for n, words in enumerate(forced.splitlines(), start=1) if "They must go" in words)
+    assert f'data-line="{line}" data-severity="error"' in page
+    save(dee, forced)
+    publish(dee)
+    assert [number for number, _ in versions(db)] == [1]

@@ -38,7 +38,7 @@ def _editor(db: Session, row: SequenceRow, draft: Draft, *, text: str, theirs: D
         row=row,
         draft=draft,
         text=text,
-        checked=drafts.check_draft(text, key=row.key),
+        checked=drafts.check_draft(text, key=row.key, today=now().date()),
         lines=text.splitlines(),
         theirs=theirs,
         difference=versions.diff(theirs.text, text) if theirs else [],
@@ -81,7 +81,7 @@ def save(key: str) -> Response:
         with transaction() as db:
             row = row_or_404(db, key)
             return _editor(db, row, drafts.open_draft(db, row), text=text)
-    errors = drafts.check_draft(text, key=key).errors
+    errors = drafts.check_draft(text, key=key, today=now().date()).errors
     flash(f"Saved, with {errors} to mend before publishing." if errors else "Saved.", "warn" if errors else "good")
     return back_to(url_for("sequence_drafts.edit", key=key))
 
@@ -96,14 +96,15 @@ def check(key: str) -> Response:
     with transaction() as db:
         row_or_404(db, key)
     text = _typed()
-    return page("sequences/_findings.html", checked=drafts.check_draft(text, key=key), lines=text.splitlines())
+    checked = drafts.check_draft(text, key=key, today=now().date())
+    return page("sequences/_findings.html", checked=checked, lines=text.splitlines())
 
 
 @area.post(f"{EDIT}/preview")
 def show_preview(key: str) -> Response:
     """The texts and moments that a chosen family would get from what is typed right now."""
     form = Form(values=request.form)
-    checked = drafts.check_draft(_typed(), key=key)
+    checked = drafts.check_draft(_typed(), key=key, today=now().date())
     at = now()
     coming: list[preview.PreviewText] = []
     with transaction() as db:
@@ -143,7 +144,7 @@ def review(key: str) -> Response:
 
 def _review(db: Session, row: SequenceRow, form: Form) -> Response:
     draft = drafts.open_draft(db, row)
-    checked: Checked = drafts.check_draft(draft.text, key=row.key)
+    checked: Checked = drafts.check_draft(draft.text, key=row.key, today=now().date())
     touched: list[impact.FamilyImpact] = []
     if checked.sequence is not None:
         touched = impact.on_running(db, row, checked.sequence, now=now())
