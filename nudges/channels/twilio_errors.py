@@ -18,9 +18,9 @@ class _Row(TypedDict):
     action: str
 
 
-_ROWS: Final[dict[str, _Row]] = json.loads(
-    Path(__file__).with_name("error_actions.json").read_text(encoding="utf-8")
-)["codes"]
+_ROWS: Final[dict[str, _Row]] = json.loads(Path(__file__).with_name("error_actions.json").read_text(encoding="utf-8"))[
+    "codes"
+]
 
 ACTION_OF_WORD: Final[dict[str, Action]] = {
     "suppress_recipient": Action.SUPPRESS,

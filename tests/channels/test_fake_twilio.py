@@ -135,9 +135,7 @@ def test_a_repeated_inbound_text_keeps_its_id(fake: FakeTwilio, heard: list[str]
     assert heard == ["01 hello None", "01 hello None"]
 
 
-def test_a_text_can_be_fetched_redacted_and_cancelled_until_it_leaves(
-    channel: TwilioChannel, fake: FakeTwilio
-) -> None:
+def test_a_text_can_be_fetched_redacted_and_cancelled_until_it_leaves(channel: TwilioChannel, fake: FakeTwilio) -> None:
     client = Client(
         fake.account_sid,
         fake.auth_token,

@@ -83,9 +83,7 @@ def test_a_raw_body_needs_its_hash_in_the_address(raw_body: bytes) -> None:
         pytest.param("", b"", id="nothing"),
     ],
 )
-def test_a_request_that_cannot_be_checked_is_unsigned(
-    url: str, raw_body: bytes | None, signature: str | None
-) -> None:
+def test_a_request_that_cannot_be_checked_is_unsigned(url: str, raw_body: bytes | None, signature: str | None) -> None:
     assert is_signed(url, MultiDict({"Body": "\ud800"}), signature, ["token"], raw_body=raw_body) is False
 
 
