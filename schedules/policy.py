@@ -15,6 +15,7 @@ from schedules.values import Kind, Span, Week
 
 _NORMAL: Week = ((Span(start=540, end=1200),),) * 7
 _WALL = Span(start=480, end=1260)
+_MOST = 10_000  # no number of this policy has a meaning beyond: days, hours or minutes
 
 
 class PolicyError(ValueError):
@@ -141,6 +142,8 @@ DEFAULT = Policy()
 
 def parse(overrides: Mapping[str, Any], *, where: str = "policy") -> Policy:
     """Defaults with `overrides` laid over. Raises PolicyError with all faults, each with its mend."""
+    if not isinstance(overrides, Mapping):
+        raise PolicyError([f"{where}: should be a mapping of policy keys, such as talk_gap_days: 10"])
     faults: list[str] = []
     values: dict[str, Any] = {}
     known = {f.name: f for f in fields(Policy)}
@@ -188,8 +191,8 @@ def _whole_number(raw: Any) -> int:
         number = int(str(raw))
     except ValueError:
         number = -1
-    if number < 0:
-        raise families.Fault(f"{raw!r} should be a whole number, 0 or more")
+    if not 0 <= number <= _MOST:
+        raise families.Fault(f"{raw!r} should be a whole number from 0 to {_MOST}")
     return number
 
 
@@ -201,6 +204,8 @@ def _contradictions(policy: Policy) -> list[str]:
         ),
         (1 <= policy.cap_week <= 3, "cap_week should be 1, 2 or 3: more texts help nobody"),
         (policy.cap_day == 1, "cap_day should be 1"),
+        (policy.active_sequences >= 1, "active_sequences should be 1 or more"),
+        (policy.window_least_minutes >= 1, "window_least_minutes should be 1 or more"),
         (policy.gap_hours >= 20, "gap_hours should be 20 or more"),
         (policy.step_minutes in (1, 5, 10, 15), "step_minutes should be 1, 5, 10 or 15"),
         (

@@ -19,6 +19,8 @@ from schedules.values import KeyDate, Profile
 DATE_KINDS = ("session", "break_start", "crisis_report", "court", "next_review", "consult", "visit")
 _ACT_KEYS = ("on", "nth", "every", "after", "at", "text", "staff", "key", "to", "outage")
 _STAFF = ("move", "cancel", "set", "release")
+_FIRST_YEAR, _LAST_YEAR = "2000", "2100"
+_LONGEST_DAYS = 3660
 
 
 class ScriptError(ValueError):
@@ -62,11 +64,26 @@ def load_text(text: str, *, where: str) -> Any:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ScriptError([f"{where}:{line}: this is not YAML: {error.problem}"]) from None
+    except yaml.YAMLError:
+        raise ScriptError([f"{where}: holds characters that no text file has; save it as UTF-8 text"]) from None
+    except RecursionError:
+        raise ScriptError([f"{where}: is nested too deeply; lists and mappings go a few levels down"]) from None
+    except _Repeated as error:
+        raise ScriptError([f"{where}:{error}"]) from None
+
+
+class _Repeated(Exception):
+    """A key stands twice in one mapping; the message starts with its line."""
 
 
 def _plain(node: yaml.Node | None) -> Any:
     if isinstance(node, yaml.MappingNode):
-        return {str(key.value): _plain(value) for key, value in node.value}
+        found: dict[str, Any] = {}
+        for key, value in node.value:
+            if str(key.value) in found:
+                raise _Repeated(f"{key.start_mark.line + 1}: {key.value!r} stands twice; keep one")
+            found[str(key.value)] = _plain(value)
+        return found
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item) for item in node.value]
     if node is None or (node.tag == "tag:yaml.org,2002:null"):
@@ -115,14 +132,20 @@ def instant(raw: Any, zone: str) -> tuple[datetime, bool]:
     """ "2025-03-13T16:00" as wall time in `zone`, or with its own offset; a bare date is its midnight."""
     text = str(raw).strip().replace(" ", "T").replace("Z", "+00:00")
     try:
+        if not _year_known(text):
+            raise ValueError
         if "T" not in text:
             return localtime.to_utc(date.fromisoformat(text), time(), zone), True
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{raw!r} is no date; write 2025-03-13 or 2025-03-13T16:00") from None
+        raise ValueError(f"{raw!r} is no date of our time; write 2025-03-13 or 2025-03-13T16:00") from None
     if at.tzinfo is not None:
         return at.astimezone(localtime.zone("UTC")), False
     return localtime.to_utc(at.date(), at.time(), zone), False
+
+
+def _year_known(text: str) -> bool:
+    return _FIRST_YEAR <= text[:4] <= _LAST_YEAR
 
 
 def script(text: str, zone: str, *, where: str) -> tuple[Act, ...]:
@@ -159,19 +182,33 @@ def _act(item: Mapping[str, Any], order: int, zone: str) -> Act:
         raise ValueError(f"staff {staff!r} should be one of: {', '.join(_STAFF)}")
     if staff in ("move", "set") and "to" not in item:
         raise ValueError(f"staff: {staff} needs `to`")
+    if item.get("key", "session") not in DATE_KINDS:
+        raise ValueError(f"key {item['key']!r} should be one of: {', '.join(DATE_KINDS)}")
     return Act(
         order=order,
         at=instant(item["at"], zone)[0] if "at" in item else None,
-        on=item.get("on"),
-        nth=int(item.get("nth", 1)),
-        every=str(item.get("every", "")).lower() in ("true", "yes"),
+        on=_words(item, "on"),
+        nth=_count(item.get("nth", "1")),
+        every=bool(profile.yes_no(item.get("every"))),
         after=duration(item.get("after", "0m")),
-        text=item.get("text"),
+        text=_words(item, "text"),
         staff=staff,
-        key=item.get("key"),
+        key=item.get("key", "session"),
         to=instant(item["to"], zone)[0] if "to" in item else None,
         outage=duration(item["outage"]) if "outage" in item else None,
     )
+
+
+def _words(item: Mapping[str, Any], key: str) -> str | None:
+    if key in item and not isinstance(item[key], str):
+        raise ValueError(f"{key} should be words, in quotation marks if in doubt")
+    return item.get(key)
+
+
+def _count(raw: Any) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,3}", str(raw)):
+        raise ValueError(f"nth {raw!r} should be a whole number from 1")
+    return int(raw)
 
 
 def duration(raw: Any) -> timedelta:
@@ -180,4 +217,6 @@ def duration(raw: Any) -> timedelta:
     if not parts or not any(parts.groups()):
         raise ValueError(f"{raw!r} is no duration; write 30m, 2h or 1d")
     days, hours, minutes = (int(part or 0) for part in parts.groups())
+    if max(days, hours // 24, minutes // 1440) > _LONGEST_DAYS:
+        raise ValueError(f"{raw!r} is too long; at most {_LONGEST_DAYS}d")
     return timedelta(days=days, hours=hours, minutes=minutes)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from schedules import policy, script
 from tests.core.timelines import FAMILY_1, events, sends
 
 
@@ -149,3 +152,32 @@ def test_a_tip_ahead_of_a_window_has_an_end_too():
     found = events(closed, ["DRIVE"], days=35, dates=dates)
     dropped = [e["local"][:10] for e in found if e["event"] in ("drop", "expire") and e.get("step") == "DR-4"]
     assert dropped[:1] == ["2025-03-20"]
+
+
+BAD_SCRIPTS = {
+    "text is a list": ("- {at: 2025-03-04T10:00, text: [a]}", "text should be words"),
+    "text is missing": ("- {at: 2025-03-04T10:00, text: }", "text should be words"),
+    "step is a list": ("- {on: [a], text: x}", "on should be words"),
+    "nth below one": ("- {on: TK-1, nth: -1, text: x}", "nth '-1' should be a whole number from 1"),
+    "every is no truth": ("- {on: TK-1, every: maybe, text: x}", "'maybe' should be true, false"),
+    "unknown date": ("- {at: 2025-03-04T10:00, staff: cancel, key: banana}", "key 'banana' should be one of"),
+    "too long a wait": ("- {on: TK-1, after: 99999999999d, text: x}", "is too long"),
+    "no such year": ("- {at: 0001-01-01T10:00, text: x}", "is no date of our time"),
+    "key twice": ("- {at: 2025-03-04T10:00,\n   text: x,\n   text: y}", "script:3: 'text' stands twice"),
+    "too deep": ("[" * 2000, "nested too deeply"),
+    "its own part": ("- &a {at: *a}", "nested too deeply"),
+    "no text file": ("\x00\x01", "save it as UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("text", "fault"), BAD_SCRIPTS.values(), ids=BAD_SCRIPTS)
+def test_a_bad_script_is_a_clear_error_and_never_a_crash(text, fault):
+    with pytest.raises(script.ScriptError) as caught:
+        script.script(text, "UTC", where="script")
+    assert fault in caught.value.faults[0] and caught.value.faults[0].startswith("script")
+
+
+@pytest.mark.parametrize("overrides", [["cap_week"], "cap_week", {"talk_gap_days": 10**12}, {"active_sequences": 0}])
+def test_a_bad_policy_is_a_clear_error_and_never_a_crash(overrides):
+    with pytest.raises(policy.PolicyError, match=r"^q\.yaml: "):
+        policy.parse(overrides, where="q.yaml")
