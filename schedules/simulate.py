@@ -305,6 +305,15 @@ class _Run:
             self.event("staff", danger.why, priority=1, task="look at the alert now"),
         ]
 
+    def reported(self, tier: str) -> Danger:
+        """An answer that says so is a crisis, whatever a screen makes of any sentence (reading 10)."""
+        screened = self.screen("someone may get hurt, they will hurt somebody right now") if self.screen else None
+        profile = self.thread.profile
+        texts = self.library.system["help_crisis_line"]
+        lines = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values={}).text
+        said = screened.reply if screened else lines
+        return Danger(level="crisis", tier=tier, why="An answer says that somebody may get hurt.", reply=said)
+
     def answered(self, text: str) -> list[Event]:
         keys = {e.id: e.sequence.key for e in self.thread.enrollments}
         outcome = answers.apply(self.thread, text, self.policy, self.now, library=self.library.sequences)
@@ -327,9 +336,8 @@ class _Run:
         if outcome.safety_hold:
             self.thread = replace(self.thread, holds=(*self.thread.holds, Hold(kind="safety", since=self.now)))
             events.append(self.event("hold", "An answer asked for safety first.", hold="safety"))
-        if outcome.crisis_tier and self.screen:
-            danger = self.screen("someone may get hurt, they will hurt somebody right now")
-            events += self.danger(danger, text) if danger else []
+        if outcome.crisis_tier:
+            events += self.danger(self.reported(outcome.crisis_tier), text)
         self.change_profile(outcome.profile_changes)
         return events
 

@@ -154,6 +154,21 @@ def test_a_tip_ahead_of_a_window_has_an_end_too():
     assert dropped[:1] == ["2025-03-20"]
 
 
+def test_an_answer_that_says_danger_is_a_crisis_whatever_a_screen_would_say():
+    """AC-2 "4 not safe now → crisis": the lines, a hold, a person; nothing proactive until a release."""
+    found = events(
+        FAMILY_1,
+        ["AFTERCRISIS"],
+        days=40,
+        dates={"crisis_report": "2025-03-02T12:00"},
+        acts='[{on: AC-2, after: 1h, text: "4"}]',
+    )
+    reply = next(e for e in found if e.get("kind") == "crisis")
+    assert "911" in reply["text"] and "988" in reply["text"]
+    assert [e["hold"] for e in found if e["event"] == "hold"] == ["crisis"]
+    assert steps_of(e for e in found if e["at"] > reply["at"]) == []
+
+
 BAD_SCRIPTS = {
     "text is a list": ("- {at: 2025-03-04T10:00, text: [a]}", "text should be words"),
     "text is missing": ("- {at: 2025-03-04T10:00, text: }", "text should be words"),
