@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from schedules import effects, nodes, render, segments, when
+from schedules.faq import Faq
 from schedules.nodes import Node, Unreadable
 from schedules.values import Anchor, Answer, Effect, Kind, Limit, Sequence, Slot, Step, Texts, Topic, Variant, When
 
@@ -87,6 +88,7 @@ class Library:
     sources: Mapping[str, str]
     system: Mapping[str, Texts]
     ideas: tuple[Idea, ...]
+    faqs: tuple[Faq, ...] = ()
 
 
 def parse(text: str, *, name: str) -> Sequence:
@@ -125,7 +127,10 @@ def load_library(root: Path | None = None) -> Library:
         text = path.read_text(encoding="utf-8")
         sequence = parse(text, name=path.name)
         sequences[sequence.key], sources[sequence.key] = sequence, text
-    return Library(sequences=sequences, sources=sources, system=_system_texts(folder), ideas=_ideas(folder))
+    faqs = _faqs(folder)
+    # An answer's effect may name a question ("faq FAQ-26"): its text is said like the service's own.
+    system = {**_system_texts(folder), **{faq.id: faq.texts for faq in faqs}}
+    return Library(sequences=sequences, sources=sources, system=system, ideas=_ideas(folder), faqs=faqs)
 
 
 def _system_texts(folder: Path) -> dict[str, Texts]:
@@ -145,6 +150,19 @@ def _ideas(folder: Path) -> tuple[Idea, ...]:
     ideas = [reader.idea(node) for node in _compose(path).child("ideas").elements()]
     reader.stop_on_errors(path.name)
     return tuple(idea for idea in ideas if idea)
+
+
+def _faqs(folder: Path) -> tuple[Faq, ...]:
+    path = folder / "faq.yaml"
+    path = path if path.exists() else LIBRARY / "faq.yaml"
+    reader, found = _Reader(), []
+    for node in _compose(path).child("faq").elements():
+        texts = reader.texts(node.child("text"), where=node.text("id"))
+        if texts is not None:
+            triggers = {language: node.child("triggers").words(language) for language in ("en", "es")}
+            found.append(Faq(id=node.text("id"), triggers=triggers, texts=texts))
+    reader.stop_on_errors(path.name)
+    return tuple(found)
 
 
 def _compose(path: Path) -> Node:

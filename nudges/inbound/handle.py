@@ -37,6 +37,7 @@ STEPS: Final[tuple[Callable[[Received], Handled | None], ...]] = (
     inbox.keep_for_conversation,
     inbox.picture,
     answering.answer,
+    inbox.common_question,
 )
 # What a text in danger may still do besides: leave, come back, rest. Nothing in it moves a sequence on.
 STEPS_IN_DANGER: Final[tuple[Callable[[Received], Handled | None], ...]] = (

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from nudges.alerts import holds
 from nudges.inbound import intents, saying
 from nudges.inbound.texts import Handled, Received
 from nudges.models.messages import Inbound
 from nudges.models.safety import Task
+from schedules import faq, render
 
 ONE_HOLDING_REPLY: Final = timedelta(hours=6)
 TASK_DUE: Final = {1: timedelta(hours=1), 2: timedelta(days=1), 3: timedelta(days=7)}
@@ -19,6 +20,7 @@ SAME_TEXTS: Final = 4  # the same words this often in an hour: a machine answers
 MOST_REPLIES: Final = 10  # automatic replies to one number in an hour
 MOST_TEXTS: Final = 60  # how far back a loop is looked for
 LOOP_LASTS: Final = timedelta(hours=1)
+MOST_QUESTIONS: Final = 3  # common questions answered in an hour; then a person
 _HOLDING: Final = ("person", "picture", "unknown", "invited")
 
 
@@ -43,6 +45,35 @@ def picture(received: Received) -> Handled | None:
         return None
     add_task(received, kind="reply", words="A picture or voice note came that nobody can see here. Ask what it was.")
     return Handled(how="picture", texts=_once(received, "picture"))
+
+
+def common_question(received: Received) -> Handled | None:
+    """A plain question has its answer at once, at most three an hour; a person still sees that it was asked."""
+    parent = received.sender.parent
+    if parent is None or parent.status not in ("active", "paused"):
+        return None
+    asked = faq.find(received.text, received.deps.library.faqs)
+    if asked is None or _answered_lately(received) >= MOST_QUESTIONS:
+        return None
+    try:
+        text = saying.rendered(received, asked.texts, {})
+    except render.MissingValue:
+        return None  # such as a local resource that nobody has entered
+    add_task(
+        received,
+        kind="question",
+        words=f"Asked a common question ({asked.id}), answered at once. Does it fit?",
+        priority=3,
+    )
+    return Handled(how="faq", texts=(text,))
+
+
+def _answered_lately(received: Received) -> int:
+    since = received.now - timedelta(hours=1)
+    count = select(func.count()).where(
+        Inbound.from_index == received.row.from_index, Inbound.handled_as == "faq", Inbound.at > since
+    )
+    return received.session.scalar(count) or 0
 
 
 def hand_over(received: Received) -> Handled:
