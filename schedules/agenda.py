@@ -38,9 +38,9 @@ def first_agenda(sequence: Sequence, now: datetime) -> tuple[Pending, ...]:
 
 
 def at_once(sequence: Sequence) -> tuple[Step, ...]:
-    """Steps that are said in reply at the very start (RP-0)."""
-    led = led_to(sequence)
-    return tuple(s for s in sequence.steps if s.id not in led and any(w.slot is Slot.AT_ONCE for w in s.when))
+    """Steps that are said in reply at the very start: those that later steps count from (RP-0, not MA-4)."""
+    counted_from = {when.step for step in sequence.steps for when in step.when}
+    return tuple(s for s in sequence.steps if s.id in counted_from and any(w.slot is Slot.AT_ONCE for w in s.when))
 
 
 def next_cycle(enrollment: Enrollment, step_id: str) -> int:

@@ -169,6 +169,13 @@ def test_an_answer_that_says_danger_is_a_crisis_whatever_a_screen_would_say():
     assert steps_of(e for e in found if e["at"] > reply["at"]) == []
 
 
+def test_a_decision_to_go_on_gets_one_reply_and_no_verdict_on_the_match_yet():
+    """DR-7 "1 go on": MA-0 once; MA-4 is for the score, three visits later (content.md §2.8)."""
+    dates = {"session": ["2025-03-13T16:00", "2025-03-20T16:00"]}
+    found = events(FAMILY_1, ["DRIVE"], days=30, dates=dates, acts='[{on: DR-7, after: 1h, text: "1"}]')
+    assert [e["step"] for e in found if e.get("reply_to") == "1"] == ["MA-0"]
+
+
 BAD_SCRIPTS = {
     "text is a list": ("- {at: 2025-03-04T10:00, text: [a]}", "text should be words"),
     "text is missing": ("- {at: 2025-03-04T10:00, text: }", "text should be words"),
