@@ -39,6 +39,13 @@ def _cipher() -> None:
     use_cipher(Cipher((b"t" * 32,), b"i" * 32))
 
 
+@pytest.fixture(autouse=True)
+def _the_tests_own_cipher_again() -> Iterator[None]:
+    """A test that starts a whole service puts other keys in use for this process: not for the tests after it."""
+    yield
+    use_cipher(Cipher((b"t" * 32,), b"i" * 32))
+
+
 @pytest.fixture
 def now() -> datetime:
     return NOW
