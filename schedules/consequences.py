@@ -388,6 +388,24 @@ def _score(draft: Draft, context: _Context, effect: Effect) -> None:
         draft.did("score", f"Score so far: {score}.")
 
 
+def _judge(draft: Draft, context: _Context, effect: Effect) -> None:
+    """Say the step that fits the score, and do what that step says; the count starts anew."""
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is None:
+        return
+    good, good_step, mixed, mixed_step, weak_step = effect.args
+    score = enrollment.facts.get("score", 0)
+    target = good_step if score >= int(good) else mixed_step if score >= int(mixed) else weak_step
+    step = enrollment.sequence.step(target)
+    if step is None:
+        return
+    draft.thread = draft.thread.with_enrollment(replace(enrollment, facts={**enrollment.facts, "score": 0}))
+    draft.did("judge", f"Score {score}: {step.intent.split(': ', 1)[-1]}.")
+    draft.say(enrollment.sequence.key, step)
+    for consequence in step.then:
+        run(draft, context.enrollment, consequence)
+
+
 def _lower_pace(draft: Draft, context: _Context, effect: Effect) -> None:
     until = draft.in_days(int(effect.args[0]))
     draft.pace(lower_until=until)
@@ -432,5 +450,6 @@ _EFFECTS: Mapping[str, _Run] = {
     "child_led": _child_led,
     "streak_0": _streak_0,
     "score": _score,
+    "judge": _judge,
     "lower_pace": _lower_pace,
 }

@@ -71,6 +71,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("child_led", "child led", r"child led"),
     _verb("streak_0", "streak 0", r"streak 0"),
     _verb("score", "score 0|1|2", r"score ([012])"),
+    _verb("judge", "judge N STEP, N STEP, 0 STEP", rf"judge {_N} {_STEP}, {_N} {_STEP}, 0 {_STEP}"),
     _verb("lower_pace", "lower pace N days", rf"lower pace {_N} days?"),
 )
 

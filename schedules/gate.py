@@ -302,6 +302,8 @@ def _one_question(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> 
     question = thread.pace.question
     if p.kind is not Kind.CHECKIN or p.closes_talk or question is None or at >= question.until:
         return None
+    if question.step in policy.uncounted_steps:
+        return None  # the sign-up exchange: an unanswered one must not hold up the next day's question
     return _until(thread, question.until, "question_open", "another question is still open.")
 
 

@@ -82,7 +82,7 @@ def at(thread: Thread, policy: Policy, now: datetime) -> Thread:
 
 
 def _lapsed(thread: Thread, policy: Policy, now: datetime) -> Thread:
-    """A question that nobody answered: silence is counted, a talk whose outcome is unknown may be tried again."""
+    """A question that nobody answered: silence is counted, and never brings another text."""
     question = thread.pace.question
     thread = pacing.settled(thread, policy, now)
     if question is None or thread.pace.question is not None:
@@ -95,11 +95,6 @@ def _lapsed(thread: Thread, policy: Policy, now: datetime) -> Thread:
         facts = {**enrollment.facts, "streak": 0}
         instants = {k: v for k, v in enrollment.instants.items() if k != "streak_at"}
         enrollment = replace(enrollment, facts=facts, instants=instants)
-    talk = (
-        enrollment.sequence.step(next((w.step for w in step.when if w.step), None) or "") if step.closes_talk else None
-    )
-    if talk is not None:
-        enrollment = agenda.add_now(enrollment, talk, question.until, thread.profile.timezone)
     return thread.with_enrollment(enrollment)
 
 

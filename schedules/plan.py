@@ -143,7 +143,9 @@ def _expires_at(thread: Thread, candidate: Candidate) -> datetime | None:
 def _drop(thread: Thread, candidate: Candidate, policy: Policy, expires_at: datetime) -> Drop:
     """Why it did not go: what stood in the way at its last moment, or, if nothing did, that nobody sent it."""
     asked = replace(candidate.proposal, expires_at=expires_at)
-    verdict = gate.may_go(asked, thread, policy, expires_at)
+    # At its last open minute: that it is night by now is no reason.
+    last = windows.last_open(thread.profile, policy, expires_at) or expires_at
+    verdict = gate.may_go(asked, thread, policy, last)
     said = gate.say(expires_at, thread)
     again = candidate.step.kind in ONCE_MORE and candidate.pending.replans < 1
     why = candidate.reason if isinstance(verdict, Go) else verdict.reason

@@ -287,6 +287,10 @@ class _Run:
         kind = {"crisis": "crisis", "check": "check"}[danger.level]
         hold = Hold(kind="safety" if danger.tier == "abuse_dv" else kind, since=self.now)
         self.thread = replace(self.thread, holds=(*self.thread.holds, hold))
+        if danger.level == "crisis":
+            report = KeyDate(kind="crisis_report", nth=1, at=self.now)
+            kept = tuple(k for k in self.thread.key_dates if (k.kind, k.nth) != (report.kind, report.nth))
+            self.thread = replace(self.thread, key_dates=(*kept, report))
         reply = self.event(
             "send",
             danger.why,

@@ -123,6 +123,19 @@ def next_open(profile: Profile, policy: Policy, at: datetime, *, days: int = 60)
     return None
 
 
+def last_open(profile: Profile, policy: Policy, at: datetime, *, days: int = 8) -> datetime | None:
+    """The last open minute at or before `at`; none within `days`."""
+    zone = profile.timezone
+    today = localtime.local_date(at, zone)
+    for offset in range(days):
+        day = today - offset * _DAY
+        for span in reversed(open_spans(profile, policy, day)):
+            start, end = localtime.at_minute(day, span.start, zone), localtime.at_minute(day, span.end, zone)
+            if start <= at:
+                return min(at, end - localtime.MINUTE)
+    return None
+
+
 def end_of_open(profile: Profile, policy: Policy, at: datetime) -> datetime:
     """The end of the open span that `at` lies in, or `at` itself outside of all."""
     zone = profile.timezone

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from nudges.alerts import holds, paging, raising
 from nudges.crisis import replies, safety_answer
 from nudges.crisis.values import Level, Screening, Tier
+from nudges.families import care
 from nudges.inbound import inbox, saying
 from nudges.inbound.senders import Sender
 from nudges.inbound.texts import Handled, Received, Screen
@@ -105,6 +106,9 @@ def respond(received: Received, screening: Screening) -> Handled:
             alert=raised.alert,
             now=received.now,
         )
+        if screening.level is Level.CRISIS:
+            # For 30 days no first talk begins; aftercare, if a person starts it, counts from here.
+            care.set_key_date(received.session, parent, "crisis_report", 1, received.now, now=received.now)
         if parent.status == "opted_out":
             paging.mark(raised.alert, paging.OPTED_OUT_MARK)
     body = _reply(received, screening, raised)

@@ -74,8 +74,9 @@ def test_a_parent_who_chooses_to_stay_keeps_getting_a_note_now_and_then():
 
 
 def test_the_first_two_sequences_go_first_whatever_their_names():
-    found = events(FAMILY_1, ["TALK", "RESOURCE", "ALT"], days=30)
-    assert {"TK-1", "RS-1"} <= set(steps_of(found)) and "AL-1" not in steps_of(found)
+    found = events(FAMILY_1, ["TALK", "RESOURCE", "ALT"], days=14)
+    waited = [e["code"] for e in found if e.get("step") == "AL-1"]
+    assert "TK-1" in steps_of(found) and set(waited) == {"two_at_once"}
 
 
 def test_a_pause_outlasts_a_hold_that_began_and_ended_within_it():
@@ -203,3 +204,33 @@ def test_a_bad_script_is_a_clear_error_and_never_a_crash(text, fault):
 def test_a_bad_policy_is_a_clear_error_and_never_a_crash(overrides):
     with pytest.raises(policy.PolicyError, match=r"^q\.yaml: "):
         policy.parse(overrides, where="q.yaml")
+
+
+def test_silence_about_a_talk_never_brings_another_talk():
+    found = events(FAMILY_1, ["TALK"], days=60)
+    assert [s for s in steps_of(found) if s == "TK-4"] == ["TK-4"]
+
+
+def test_a_silent_new_parent_is_still_asked_where_things_stand():
+    found = events(FAMILY_1, ["ONBOARD"], days=9)
+    assert {"ON-3", "ON-5"} <= set(steps_of(found))
+
+
+def test_no_first_talk_begins_within_30_days_of_a_crisis():
+    acts = """
+    - {at: 2025-03-04T10:00, text: "she wants to die"}
+    - {at: 2025-03-05T10:00, staff: release}
+    - {on: ON-5, after: 1h, text: "1"}
+    """
+    found = events(FAMILY_1, ["ONBOARD"], days=30, acts=acts)
+    assert "recent_crisis" in [e.get("code") for e in found]
+    assert not [s for s in steps_of(found) if s.startswith("TK-")]
+
+
+@pytest.mark.parametrize(("digit", "said", "task"), [("1", "MA-4", False), ("2", "MA-4M", False), ("3", "MA-4L", True)])
+def test_three_answers_about_the_therapist_are_judged_together(digit, said, task):
+    acts = "".join(f'- {{on: MA-{n}, after: 1h, text: "{digit}"}}\n' for n in (1, 2, 3))
+    sessions = {"session": [f"2025-{m}T16:00" for m in ("03-04", "03-11", "03-18", "03-25", "04-01", "04-08")]}
+    found = events(FAMILY_1, ["MATCH"], start="2025-03-17T09:00", days=30, dates=sessions, acts=acts)
+    assert said in [e.get("step") for e in found]
+    assert bool([e for e in found if e["event"] == "staff" and e.get("priority") == 2]) is task
