@@ -57,3 +57,10 @@ def test_nobody_imports_the_app():
 def test_package_files_hold_a_docstring_and_nothing_else(path: Path):
     body = ast.parse(path.read_text(encoding="utf-8")).body
     assert len(body) == 1 and isinstance(body[0], ast.Expr)
+
+
+@pytest.mark.parametrize(
+    "path", named(sorted(p for d in ("migrations", "tests", "bench") for p in (ROOT / d).rglob("*.py")))
+)
+def test_no_file_anywhere_passes_the_limit(path: Path):
+    assert path.read_text(encoding="utf-8").count("\n") <= MOST_LINES
