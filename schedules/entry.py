@@ -28,6 +28,17 @@ def refusal(key: str, thread: Thread, policy: Policy, now: datetime) -> Reason |
     return None
 
 
+_DATE_NEEDED = {"DRIVE": "session", "REMIND": "session", "BREAK": "break_start", "AFTERCRISIS": "crisis_report"}
+
+
+def missing_date(key: str, thread: Thread) -> str | None:
+    """What staff must still enter before the sequence can text at all, in words; none when nothing is missing."""
+    kind = _DATE_NEEDED.get(key)
+    if kind is None or any(k.kind == kind and k.status == "set" for k in thread.key_dates):
+        return None
+    return f"{key} waits for a date: {kind.replace('_', ' ')}. Ask once, then enter it."
+
+
 def _unscreened(key: str, profile: Profile) -> Reason | None:
     flags = (profile.protective_order, profile.abuse_concern, profile.child_fear)
     if any(flags):

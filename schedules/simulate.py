@@ -222,7 +222,11 @@ class _Run:
             at_step=at_step,
             only=only,
         )
-        return [self.event("state", f"{key} begins.", sequence=key, state="started", step=at_step)]
+        begun = [self.event("state", f"{key} begins.", sequence=key, state="started", step=at_step)]
+        missing = None if only else entry.missing_date(key, self.thread)
+        if missing is not None:
+            begun.append(self.event("staff", missing, sequence=key, priority=2, task=missing))
+        return begun
 
     def finish(self, before: Thread, decision: Finish) -> list[Event]:
         if decision.pause:

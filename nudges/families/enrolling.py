@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -17,6 +17,7 @@ from nudges.families.withdrawing import withdraw_queued
 from nudges.ledger import record
 from nudges.models.family import Family, FamilyStaff, Parent
 from nudges.models.program import Program
+from nudges.models.safety import Task
 from nudges.models.sequences import Enrollment
 from schedules import entry, lifecycle, profile
 
@@ -137,6 +138,9 @@ def start_sequence(
         only=only,
     )
     snapshots.save_or_raise(session, parent, thread, now=now)
+    missing = None if only else entry.missing_date(key, thread)
+    if missing is not None:
+        _ask_staff(session, parent, missing, now=now)
     record.append(
         session,
         at=now,
@@ -148,6 +152,21 @@ def start_sequence(
         details={"version": version.number, "at_step": at_step},
     )
     return row
+
+
+def _ask_staff(session: Session, parent: Parent, words: str, *, now: datetime) -> None:
+    session.add(
+        Task(
+            program_id=parent.program_id,
+            family_id=parent.family_id,
+            parent_id=parent.id,
+            priority=2,
+            kind="date",
+            words=words,
+            due_at=now + timedelta(days=1),
+            created_at=now,
+        )
+    )
 
 
 def stop_sequence(

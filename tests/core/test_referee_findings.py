@@ -234,3 +234,10 @@ def test_three_answers_about_the_therapist_are_judged_together(digit, said, task
     found = events(FAMILY_1, ["MATCH"], start="2025-03-17T09:00", days=30, dates=sessions, acts=acts)
     assert said in [e.get("step") for e in found]
     assert bool([e for e in found if e["event"] == "staff" and e.get("priority") == 2]) is task
+
+
+def test_a_test_drive_without_a_date_asks_staff_for_it_once_and_texts_nothing():
+    found = events(FAMILY_1, ["DRIVE"], days=30)
+    asked = [e for e in found if e["event"] == "staff"]
+    assert len(asked) == 1 and "session" in asked[0]["task"]
+    assert steps_of(found) == []

@@ -16,7 +16,7 @@ from nudges.ledger import record
 from nudges.models.family import KeyDate, Parent
 from nudges.models.messages import Inbound, Outbox
 from nudges.models.program import Staff
-from nudges.models.safety import LedgerEntry
+from nudges.models.safety import LedgerEntry, Task
 from nudges.models.sequences import Enrollment
 from nudges.outbound import planner
 from schedules.profile import ProfileError
@@ -271,3 +271,10 @@ def test_whoever_is_on_call_is_listed_in_order(session, people, now):
     assert [p.id for p in staff.on_call(session, people.program.id)] == [people.ana.id, people.ben.id]
     with pytest.raises(staff.StaffError, match="needs a phone"):
         staff.set_on_call(session, people.ben, phone=None, rank=1, by="staff:4", now=now)
+
+
+def test_a_sequence_that_hangs_on_an_unknown_date_asks_staff_for_it(session, now):
+    people = make_people(session, now=now)
+    parent = a_parent(session, people.family, now=now, sequences=("DRIVE",))
+    words = [task.words for task in session.scalars(select(Task).where(Task.parent_id == parent.id))]
+    assert words == ["DRIVE waits for a date: session. Ask once, then enter it."]
