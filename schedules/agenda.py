@@ -7,12 +7,13 @@ step by its sending; key dates are read at each look, so a moved session moves e
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from schedules import localtime
 from schedules.policy import Policy
-from schedules.values import Anchor, Enrollment, Pending, Sequence, Slot, Step, Thread
+from schedules.values import Anchor, Enrollment, Kind, Pending, Sequence, Slot, Step, Thread
 
+_FOLLOWS_A_MOVE = (Kind.REMINDER, Kind.FOLLOWUP)
 _BY_SENDING = (Anchor.STEP, Anchor.TRY, Anchor.ANSWER)
 _LEADING = ("go", "ask", "reply", "next_window", "again")
 
@@ -117,7 +118,22 @@ def with_each_session(enrollment: Enrollment, thread: Thread) -> Enrollment:
         for which, when in enumerate(step.when):
             if when.anchor is Anchor.SESSION and when.nth == 0:
                 enrollment = _each_session(enrollment, thread, step.id, which)
+            elif when.anchor is Anchor.SESSION and step.kind in _FOLLOWS_A_MOVE:
+                enrollment = _moved_session(enrollment, thread, step, which)
     return enrollment
+
+
+def _moved_session(enrollment: Enrollment, thread: Thread, step: Step, which: int) -> Enrollment:
+    """A reminder or follow-up that went out for a date which has moved on since: one more round for the new date."""
+    when, sent_at = step.when[which], enrollment.instants.get(f"sent {step.id}")
+    if sent_at is None or any(p.step == step.id for p in enrollment.agenda):
+        return enrollment
+    date = next((k for k in thread.key_dates if k.kind == "session" and k.nth == when.nth and k.status == "set"), None)
+    if date is None or date.at + timedelta(days=when.offset_days, hours=when.offset_hours) <= sent_at:
+        return enrollment
+    instants = {key: at for key, at in enrollment.instants.items() if key != f"sent {step.id}"}
+    pending = Pending(step=step.id, cycle=next_cycle(enrollment, step.id), which=which, nth=when.nth)
+    return replace(enrollment, agenda=(*enrollment.agenda, pending), instants=instants)
 
 
 def awaits_sessions(enrollment: Enrollment) -> bool:

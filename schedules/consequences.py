@@ -197,6 +197,15 @@ def _open_question(draft: Draft, context: _Context, sequence: Sequence, step: St
     )
 
 
+def _withdraw(draft: Draft, context: _Context, effect: Effect) -> None:
+    """A step that no longer applies leaves the agenda."""
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is not None:
+        kept = tuple(p for p in enrollment.agenda if p.step != effect.args[0])
+        draft.thread = draft.thread.with_enrollment(replace(enrollment, agenda=kept))
+        draft.did("withdraw", f"{effect.args[0]} no longer applies.")
+
+
 def _next_window(draft: Draft, context: _Context, effect: Effect) -> None:
     enrollment = draft.thread.enrollment(context.enrollment)
     step = enrollment.sequence.step(effect.args[0]) if enrollment else None
@@ -426,6 +435,7 @@ _EFFECTS: Mapping[str, _Run] = {
     "go": _go,
     "ask": _say,
     "reply": _say,
+    "withdraw": _withdraw,
     "next_window": _next_window,
     "move": _move,
     "start": _start,

@@ -47,6 +47,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("go", "go STEP", rf"go {_STEP}"),
     _verb("ask", "ask STEP", rf"ask {_STEP}"),
     _verb("reply", "reply STEP", rf"reply {_STEP}"),
+    _verb("withdraw", "withdraw STEP", rf"withdraw {_STEP}"),
     _verb("next_window", "send STEP at the next window", rf"send {_STEP} at the next window"),
     _verb("move", "move SEQUENCE [at STEP]", rf"move {_SEQ}(?: at {_STEP})?"),
     _verb("start", "start SEQUENCE [at STEP]", rf"start {_SEQ}(?: at {_STEP})?"),

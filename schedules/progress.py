@@ -83,6 +83,8 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
     enrollment = agenda.remove(enrollment, pending)
     enrollment = agenda.after_sending(enrollment, decision.step.id, now)
     enrollment = agenda.repeat(enrollment, pending, now)
+    if decision.step.when[pending.which].anchor is Anchor.SESSION:
+        enrollment = replace(enrollment, instants={**enrollment.instants, f"sent {decision.step.id}": now})
     if decision.step.kind is Kind.TALK:
         enrollment = replace(enrollment, facts={k: v for k, v in enrollment.facts.items() if k != "ready"})
     if decision.step.kind is Kind.GATE:

@@ -20,6 +20,7 @@ from nudges.models.program import Program
 from nudges.models.safety import Task
 from nudges.models.sequences import Enrollment
 from schedules import entry, lifecycle, profile
+from schedules.policy import Policy
 
 WELCOME = "ONBOARD"  # every parent whom staff enrolls starts here: its first text is the welcome that carriers require
 LANGUAGES = ("en", "es")
@@ -120,8 +121,7 @@ def start_sequence(
     version = programs.live_version(session, parent.program_id, key)
     if version is None:
         raise EnrollError(f"This program has no published sequence {key}.")
-    thread = snapshots.thread_of(session, parent)
-    policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
+    thread, policy = snapshots.thread_of(session, parent), _policy(session, parent)
     why_not = None if only else entry.refusal(key, thread, policy, now)
     if why_not is not None:
         raise EnrollError(why_not.words)
@@ -138,9 +138,8 @@ def start_sequence(
         only=only,
     )
     snapshots.save_or_raise(session, parent, thread, now=now)
-    missing = None if only else entry.missing_date(key, thread)
-    if missing is not None:
-        _ask_staff(session, parent, missing, now=now)
+    if not only:
+        _ask_for_date(session, parent, entry.missing_date(key, thread), now=now)
     record.append(
         session,
         at=now,
@@ -154,7 +153,14 @@ def start_sequence(
     return row
 
 
-def _ask_staff(session: Session, parent: Parent, words: str, *, now: datetime) -> None:
+def _policy(session: Session, parent: Parent) -> Policy:
+    return snapshots.policy_of(session.get_one(Program, parent.program_id))
+
+
+def _ask_for_date(session: Session, parent: Parent, words: str | None, *, now: datetime) -> None:
+    """One task for a date without which a sequence can text nothing; none when nothing is missing."""
+    if words is None:
+        return
     session.add(
         Task(
             program_id=parent.program_id,

@@ -241,3 +241,25 @@ def test_a_test_drive_without_a_date_asks_staff_for_it_once_and_texts_nothing():
     asked = [e for e in found if e["event"] == "staff"]
     assert len(asked) == 1 and "session" in asked[0]["task"]
     assert steps_of(found) == []
+
+
+def test_a_visit_that_did_not_happen_is_reminded_and_followed_up_on_its_new_date():
+    acts = """
+    - {on: DR-3, nth: 1, after: 1h, text: "4"}
+    - {on: DR-8, nth: 1, after: 5m, text: "1"}
+    - {at: 2025-03-15T09:00, staff: set, key: session, nth: 1, to: 2025-03-24T16:00}
+    """
+    found = events(FAMILY_1, ["DRIVE"], days=26, dates={"session": ["2025-03-13T16:00"]}, acts=acts)
+    assert [line for line in sends(found) if line.split()[0] in ("DR-2", "DR-3", "DR-4")] == [
+        "DR-2 Tue 03-11 17:30",
+        "DR-3 Fri 03-14 17:30",
+        "DR-2 Sat 03-22 16:00",
+        "DR-3 Tue 03-25 17:30",
+        "DR-4 Thu 03-27 18:10",
+    ]
+
+
+def test_a_date_corrected_by_an_hour_is_not_asked_about_twice():
+    acts = "[{at: 2025-03-14T19:00, staff: set, key: session, nth: 1, to: 2025-03-13T17:00}]"
+    found = events(FAMILY_1, ["DRIVE"], days=30, dates={"session": ["2025-03-13T16:00"]}, acts=acts)
+    assert len([s for s in steps_of(found) if s == "DR-3"]) == 1
