@@ -125,9 +125,7 @@ def start_sequence(
     why_not = None if only else entry.refusal(key, thread, policy, now)
     if why_not is not None:
         raise EnrollError(why_not.words)
-    row = Enrollment(parent_id=parent.id, sequence_key=key, version_id=version.id, started_at=now)
-    session.add(row)
-    session.flush()
+    row = _stored(session, Enrollment(parent_id=parent.id, sequence_key=key, version_id=version.id, started_at=now))
     thread = lifecycle.enroll(
         thread,
         snapshots.sequence_of(session, version.id),
@@ -150,6 +148,12 @@ def start_sequence(
         subject=f"sequence:{key}",
         details={"version": version.number, "at_step": at_step},
     )
+    return row
+
+
+def _stored(session: Session, row: Enrollment) -> Enrollment:
+    session.add(row)
+    session.flush()
     return row
 
 
