@@ -10,7 +10,8 @@ from traceback import extract_tb
 import waitress  # type: ignore[import-untyped]  # it ships no types
 from flask import Flask, g, request
 from flask_login import LoginManager, current_user
-from werkzeug.exceptions import HTTPException
+from sqlalchemy.exc import DataError
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from nudges.engine import ticks
@@ -44,6 +45,8 @@ def create_app(wiring: Wiring) -> Flask:
     _sign_ins(app)
     register_areas(app)
     app.register_error_handler(HTTPException, _error_page)
+    for impossible in (OverflowError, DataError):
+        app.register_error_handler(impossible, _impossible)
     app.register_error_handler(Exception, _broken)
     app.context_processor(_page_context)
     return app
@@ -80,6 +83,11 @@ def _error_page(error: HTTPException) -> Response | HTTPException:
         return error  # a redirect that werkzeug raises
     title, words = ERRORS.get(error.code, ERRORS[400])
     return page("error.html", status=error.code, title=title, words=words, code=error.code)
+
+
+def _impossible(error: Exception) -> Response | HTTPException:
+    """A number that no id or date can hold names nothing that exists. A webhook's own trouble stays an error."""
+    return _broken(error) if request.path.startswith("/twilio/") else _error_page(NotFound())
 
 
 def _broken(error: Exception) -> Response:

@@ -132,15 +132,24 @@ def report_undelivered(session: Session, outbox_row: Outbox, now: datetime) -> A
     alert = session.get_one(Alert, outbox_row.alert_id, with_for_update=True, populate_existing=True)
     is_reply = outbox_row.category == "crisis_reply"
     event = "reply_undelivered" if is_reply else "page_undelivered"
+    is_news = is_reply or not _failed_before(session, alert, outbox_row.staff_id)
     session.add(AlertEvent(alert_id=alert.id, event=event, staff_id=outbox_row.staff_id, at=now))
     if alert.status == "resolved":
         return alert
     if is_reply:
         mark(alert, REPLY_LOST_MARK)
         alert.status = "open"  # whoever had it believed that the parent has the instructions
-    if alert.status == "open":
+    if alert.status == "open" and is_news:
         _climb_now(session, alert, now=now)
     return alert
+
+
+def _failed_before(session: Session, alert: Alert, staff_id: int | None) -> bool:
+    """Has a page to this phone failed before? A dead phone calls the next people once; the ladder goes on by itself."""
+    known = select(AlertEvent.id).where(
+        AlertEvent.alert_id == alert.id, AlertEvent.event == "page_undelivered", AlertEvent.staff_id == staff_id
+    )
+    return session.scalar(known.limit(1)) is not None
 
 
 def _climb_now(session: Session, alert: Alert, *, now: datetime) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -30,6 +31,9 @@ class EnrollError(ValueError):
     """A family or parent cannot be enrolled so; the message says what to mend."""
 
 
+_CODE: Final = re.compile(r"[A-Z]{1,4}-[0-9]{1,6}")
+
+
 def actor(staff_id: int | None) -> str:
     """Who did it, as the ledger writes it."""
     return "system" if staff_id is None else f"staff:{staff_id}"
@@ -40,6 +44,9 @@ def create_family(
 ) -> Family:
     """A family that `staff_id` looks after. Without `code` the next free F-number. Raises EnrollError."""
     code = (code or "").strip() or _next_code(session, program.id)
+    if not _CODE.fullmatch(code):
+        # Codes stand in titles, addresses and pages: no name and no number may come in through one.
+        raise EnrollError("A family's code should look like F-1042: one to four capitals, a dash, one to six digits.")
     taken = select(Family.id).where(Family.program_id == program.id, Family.code == code)
     if session.scalar(taken) is not None:
         raise EnrollError(f"There is a family {code} already. Choose another code.")
@@ -231,7 +238,7 @@ def _running(session: Session, parent: Parent, key: str) -> Enrollment | None:
 
 def _next_code(session: Session, program_id: int) -> str:
     codes = session.scalars(select(Family.code).where(Family.program_id == program_id, Family.code.like("F-%")))
-    numbers = [int(code[2:]) for code in codes if code[2:].isdigit()]
+    numbers = [int(code[2:]) for code in codes if code[2:].isascii() and code[2:].isdigit()]
     return f"F-{max(numbers, default=1000) + 1}"
 
 

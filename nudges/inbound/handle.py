@@ -8,6 +8,7 @@ people leave, ask for help, join, answer or write to a person.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -21,7 +22,7 @@ from nudges.families import snapshots
 from nudges.inbound import answering, danger, inbox, intents, leaving, senders, staff_replies
 from nudges.inbound.senders import Sender
 from nudges.inbound.texts import BETWEEN_REPLIES, Answer, Deps, Handled, IncomingText, Received
-from nudges.models.messages import Inbound
+from nudges.models.messages import Inbound, Outbox
 from schedules.catalog import Library
 
 # The first step that takes a text has it. Danger comes before all of them.
@@ -32,6 +33,7 @@ STEPS: Final[tuple[Callable[[Received], Handled | None], ...]] = (
     staff_replies.take_alert,
     leaving.join,
     leaving.confirm,
+    answering.pause_only,
     danger.during_episode,
     answering.service_word,
     inbox.keep_for_conversation,
@@ -60,7 +62,7 @@ def receive(session: Session, incoming: IncomingText, *, now: datetime, deps: De
     senders.take_turn(session, from_index)
     earlier = session.scalar(select(Inbound).where(Inbound.provider_id == incoming.provider_id))
     if earlier is not None:
-        return _same_again(earlier)
+        return _same_again(session, earlier)
     sender = senders.find(session, from_index, to_number=incoming.to_number)
     row = _store(session, incoming, sender, from_index, now=now)
     if sender is None:
@@ -77,9 +79,14 @@ def deps_for(library: Library, *, channel: str) -> Deps:
     return Deps(library=library, carrier_filters=channel == "twilio")
 
 
-def _same_again(earlier: Inbound) -> Answer:
+def _same_again(session: Session, earlier: Inbound) -> Answer:
     texts = tuple(earlier.reply.split(BETWEEN_REPLIES)) if earlier.reply else ()
-    return Answer(texts=texts, attempts=(None,) * len(texts), handled_as=earlier.handled_as)
+    # The delivery of a crisis reply is followed whichever of the two responses the provider took.
+    attempt = session.scalar(
+        select(Outbox.attempt_id).where(Outbox.reply_to_id == earlier.id, Outbox.category == "crisis_reply")
+    )
+    first = (attempt,) if texts else ()
+    return Answer(texts=texts, attempts=(*first, *(None for _ in texts[1:])), handled_as=earlier.handled_as)
 
 
 def _store(
@@ -137,6 +144,8 @@ def _first(received: Received) -> Handled | None:
 def _handle_danger(received: Received, screening: Screening) -> Handled:
     """Both, always: the instructions first, then what the same text asked for besides."""
     answered = danger.respond(received, screening)
+    if received.intent is None:
+        received = replace(received, intent=intents.leaving_clause(received.text))
     asked = (step(received) for step in STEPS_IN_DANGER)
     besides = next((h for h in asked if h is not None), None)
     if besides is None:

@@ -237,3 +237,18 @@ _SPECIAL = {"$": "$", "_": "[a-z0-9]+ "}  # the end of the clause; any one word
 def _any_of(words: Sequence[str]) -> str:
     longest_first = sorted(words, key=len, reverse=True)
     return "(?:" + "|".join(re.escape(word) + " " for word in longest_first) + ")"
+
+
+_LEAVING_WORDS = frozenset(("stop", "stopall", "unsubscribe", "alto", "parar", "baja"))
+
+
+def leaving_clause(text: str) -> OptOut | None:
+    """A clause of a dangerous text that is nothing but a word of leaving: "stop, I want to die".
+
+    Both hold: the danger is answered, and the texts stop. Words that mean other things too (end, quit) do not count.
+    """
+    for clause in re.split(r"[.,;:!?\n]+", text):
+        words = fold(clause)
+        if len(words) == 1 and words[0] in _LEAVING_WORDS:
+            return OptOut(how="keyword", matched=words[0])
+    return None

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from nudges.config import Settings
 from nudges.db import Cipher
+from nudges.families.snapshots import StaleParent
 from nudges.inbound import handle
 from nudges.inbound.texts import Deps, IncomingText
 from nudges.models.family import Parent
@@ -90,7 +91,10 @@ def replay(sessions: sessionmaker[Session], spool: Spool, *, deps: Deps, now: da
         try:
             with sessions.begin() as session:
                 _handle(session, kept, deps=deps, now=now)
-        except OperationalError as error:
+        except (DataError, ProgrammingError) as error:
+            _set_aside(kept.path, type(error).__name__)
+            continue
+        except (SQLAlchemyError, StaleParent) as error:
             logger.warning("the spool waits: %s", type(error).__name__, extra={"action": "spool"})
             break  # still away: the order of a parent's texts matters, so nothing is skipped
         except Exception as error:

@@ -18,7 +18,7 @@ from nudges.outbound.outbox import URGENT
 from nudges.outbound.status import CANCELLED, EXPIRED
 from schedules import gate, pacing, state, windows
 from schedules.policy import Policy
-from schedules.values import Never, NotYet, Proposal, Thread
+from schedules.values import Go, Never, NotYet, Proposal, Thread
 
 LEAST_VALIDITY_SECONDS: Final = 60  # less is a text that arrives after its moment, or not at all
 MOST_VALIDITY_SECONDS: Final = 14_400
@@ -99,6 +99,19 @@ def may_go(row: Outbox, around: Surroundings, *, now: datetime) -> Answer:
     if not row.gate:
         return _ungated(row, around, now)
     return _gated(row, around.threads[parent.id], around.policies[parent.program_id], around, now)
+
+
+def stands(row: Outbox, around: Surroundings, *, now: datetime) -> bool:
+    """May a text that was claimed a moment ago still go? Opt-outs, dead numbers and the gate; not the phone's pause."""
+    parent = around.parents.get(row.parent_id) if row.parent_id is not None else None
+    if parent is None:
+        return True
+    if parent.status == "opted_out" or parent.phone_problem is not None:
+        return False
+    if not row.gate:
+        return True
+    thread, proposal = around.threads[parent.id], state.proposal_from_json(row.gate)
+    return isinstance(gate.may_go(proposal, without(thread, proposal), around.policies[parent.program_id], now), Go)
 
 
 def without(thread: Thread, proposal: Proposal) -> Thread:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -21,6 +22,7 @@ from nudges.outbound.status import QUEUED, SENDING
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 50  # texts committed as `sending` at once: the most that a crash can leave unknown
+FRESH: Final = timedelta(seconds=1)  # how old the gate's answer may be at the call
 CALL_SECONDS: Final = 12.0  # the longest that one call may take: the channel's time-out and a little
 
 
@@ -124,10 +126,14 @@ class _Drain:
 
     def hand_over(self, attempts: list[Attempt]) -> bool:
         """Make the calls. False when the lane must rest: what was not called goes back to the queue."""
+        claimed_at = self.clock.now()
         for position, attempt in enumerate(attempts):
             if not self.may_call():
                 self.give_back(attempts[position:])
                 return False
+            if self.clock.now() - claimed_at > FRESH and not self.still_may(attempt):
+                self.give_back([attempt])
+                continue
             outcome = self.call(attempt)
             self.handed_over += 1
             with self.sessions.begin() as session:
@@ -136,6 +142,12 @@ class _Drain:
                 self.give_back(attempts[position + 1 :])
                 return False
         return True
+
+    def still_may(self, attempt: Attempt) -> bool:
+        """Calls take time: a STOP or a hold may have come in since the claim. Given back, the text ends by rule."""
+        with self.sessions.begin() as session:
+            around = handover.look_around(session, [attempt.row], now=self.clock.now())
+        return handover.stands(attempt.row, around, now=self.clock.now())
 
     def may_call(self) -> bool:
         """Is the lane still ours for as long as a call may take? Renews the lease when it runs short."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from nudges.alerts import holds, raising
+from nudges.alerts import holds, paging, raising
 from nudges.crisis.values import Level, Screening
 from nudges.inbound.texts import Deps
 from nudges.models.family import Consent
@@ -267,3 +267,47 @@ def test_one_parents_reply_is_the_same_whatever_the_other_parent_wrote(session, 
     expected = text(alone, body, at=now + MINUTE)
     assert answer.texts == expected.texts
     assert answer.handled_as == expected.handled_as
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["stop, I want to die", "I want to die. STOP", "Stop\nshe wants to kill herself", "quiero morirme. ALTO"],
+)
+def test_a_word_of_leaving_beside_danger_stops_the_texts_too(session, parent, text, body):
+    answer = text(parent, body)
+    assert answer.handled_as.startswith("crisis") and "opt_out" in answer.handled_as
+    assert "988" in answer.texts[0]
+    assert parent.status == "opted_out"
+    assert alerts(session, "crisis")
+
+
+def test_cannot_stop_crying_is_no_wish_to_leave(parent, text):
+    text(parent, "she can't stop crying and says she wants to die")
+    assert parent.status == "active"
+
+
+def test_pause_counts_while_an_alert_is_open(parent, text, now):
+    text(parent, SELF_HARM)
+    text(parent, "PAUSE 2", at=now + MINUTE)
+    assert parent.status == "paused"
+
+
+def test_a_repeated_webhook_still_follows_the_delivery_of_its_crisis_reply(parent, text):
+    first = text(parent, SELF_HARM, sid="SM" + "7" * 32)
+    again = text(parent, SELF_HARM, sid="SM" + "7" * 32)
+    assert again == first
+
+
+def test_a_dead_on_call_phone_calls_the_next_people_once_and_makes_no_storm(session, people, parent, text, now):
+    text(parent, SELF_HARM)
+    alert = session.scalars(select(Alert)).one()
+    for n in range(5):
+        page = session.scalars(
+            select(Outbox)
+            .where(Outbox.category == "staff_page", Outbox.staff_id == people.ana.id)
+            .order_by(Outbox.id.desc())
+        ).first()
+        paging.report_undelivered(session, page, now + n * MINUTE)
+    rounds = session.scalar(select(func.count()).select_from(Outbox).where(Outbox.category == "staff_page"))
+    assert rounds <= 2
+    assert alert.status == "open"

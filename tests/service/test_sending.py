@@ -383,3 +383,30 @@ def test_a_stopped_account_keeps_its_queue_and_tells_a_person(sessions, people, 
     with sessions() as session:
         assert set(session.scalars(select(Outbox.status))) == {"queued"}
         assert session.scalars(select(Alert.level)).one() == "system"
+
+
+def test_a_stop_during_a_slow_batch_stops_the_rest_of_it(sessions, people, channel, drain, clock, now, lane_id):
+    with sessions.begin() as session:
+        session.get(Lane, lane_id).segments_per_second = 50.0
+        session.get(Lane, lane_id).tokens = 50.0
+        rows = [a_parent(session, people.family, now=now) for _ in range(3)]
+        for row in rows:
+            a_text(session, row, now=now)
+        last = rows[-1].id
+    send = channel.send
+
+    def slow_send(outgoing):
+        accepted = send(outgoing)
+        clock.move(seconds=5)
+        with sessions.begin() as session:
+            parent = session.get(Parent, last)
+            if parent.status != "opted_out":
+                care.opt_out(session, parent, how="STOP", now=clock.now(), by=f"parent:{last}")
+        return accepted
+
+    channel.send = slow_send
+    drain()
+    assert len(channel.sent) == 2
+    with sessions() as session:
+        states = session.scalars(select(Outbox.status).where(Outbox.parent_id == last)).all()
+    assert "accepted" not in states
