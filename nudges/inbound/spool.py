@@ -17,6 +17,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DataError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from nudges.alerts import paging
 from nudges.config import Settings
 from nudges.db import Cipher
 from nudges.families.snapshots import StaleParent
@@ -24,6 +25,7 @@ from nudges.inbound import handle
 from nudges.inbound.texts import Deps, IncomingText
 from nudges.models.family import Parent
 from nudges.models.messages import Inbound, Outbox
+from nudges.models.program import Program
 from nudges.outbound import outbox
 
 logger = logging.getLogger(__name__)
@@ -93,12 +95,14 @@ def replay(sessions: sessionmaker[Session], spool: Spool, *, deps: Deps, now: da
                 _handle(session, kept, deps=deps, now=now)
         except (DataError, ProgrammingError) as error:
             _set_aside(kept.path, type(error).__name__)
+            _tell_staff(sessions, now=now)
             continue
         except (SQLAlchemyError, StaleParent) as error:
             logger.warning("the spool waits: %s", type(error).__name__, extra={"action": "spool"})
             break  # still away: the order of a parent's texts matters, so nothing is skipped
         except Exception as error:
             _set_aside(kept.path, type(error).__name__)
+            _tell_staff(sessions, now=now)
             continue
         kept.path.unlink(missing_ok=True)
         handled += 1
@@ -142,6 +146,19 @@ def _queue_crisis_reply(session: Session, attempt: str) -> None:
         .values(status="queued", status_reason="late: the database was away", attempt_id=None, attempts=0)
         .execution_options(synchronize_session=False)
     )
+
+
+def _tell_staff(sessions: sessionmaker[Session], *, now: datetime) -> None:
+    """A text that nobody could handle may be a cry for help: a person has to open it."""
+    with sessions.begin() as session:
+        for program_id in session.scalars(select(Program.id)):
+            paging.raise_system_alert(
+                session,
+                program_id,
+                title="A text that came in while the database was away could not be handled",
+                why="It is kept in the spool folder, ending in .broken. Ask your operator at once.",
+                now=now,
+            )
 
 
 def _set_aside(path: Path, fault: str) -> None:

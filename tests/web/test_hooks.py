@@ -354,6 +354,8 @@ def test_a_text_that_breaks_us_is_set_aside_and_does_not_stop_the_others(
     assert replay(sessions, settings, now) == 1
     assert len(list(settings.spool_dir.glob("*.broken"))) == 2
     assert kept.waiting() == []
+    with sessions() as session:
+        assert any("could not be handled" in alert.title for alert in session.scalars(select(Alert)))
 
 
 def test_a_fault_of_our_own_is_answered_and_kept_like_an_outage(client, parent, settings, monkeypatch):
