@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nudges.cli import main
+from nudges.cli.main import main
 
 main()

@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from nudges.cli_screen import screen
+from nudges.cli.screen import screen
 
 
 def run(*lines: str, options: tuple[str, ...] = ()) -> list[dict]:

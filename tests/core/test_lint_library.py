@@ -15,8 +15,8 @@ import yaml
 from click.testing import CliRunner
 
 from nudges.book.printing import print_book
-from nudges.cli_lint import lint as lint_command
-from nudges.cli_lint import schema as schema_command
+from nudges.cli.lint import lint as lint_command
+from nudges.cli.lint import schema as schema_command
 from nudges.crisis import replies
 from schedules import catalog
 from schedules.lint import copying, lint, schema

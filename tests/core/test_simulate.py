@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from click.testing import CliRunner
 
-from nudges.cli_simulate import simulate
+from nudges.cli.simulate import simulate
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "docs/examples"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from nudges.cli import main
+from nudges.cli.main import main
 from nudges.config import load
 from nudges.families import staff
 from nudges.web.health import head_revision

@@ -1,0 +1,22 @@
+"""Sign-offs of texts, and the local resources of a program.
+
+Must work with the previous release's code running beside it.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,22 @@
+"""Phrases that admins add to the crisis screen, their versions, and drills.
+
+Must work with the previous release's code running beside it.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,22 @@
+"""The on-call rota, its backups and other ways to reach staff.
+
+Must work with the previous release's code running beside it.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

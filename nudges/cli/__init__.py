@@ -1,0 +1,1 @@
+"""The commands of `python -m nudges`, a module for each kind of work."""

@@ -1,0 +1,51 @@
+"""What commands that touch the database begin with: settings read, tables at the newest version, objects built."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Final
+
+import click
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import make_url
+
+from nudges import config, wiring
+from nudges.config import ConfigError, Settings
+from nudges.wiring import Wiring
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+def settings_or_stop() -> Settings:
+    """The settings; ends the command with every fault named when there are any."""
+    try:
+        return config.load()
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def ready() -> Wiring:
+    """Settings read, database migrated, objects built."""
+    settings = settings_or_stop()
+    log()
+    migrate_database(settings)
+    return wiring.build(settings)
+
+
+def migrate_database(settings: Settings) -> None:
+    """Run all migrations. Makes the folder of a SQLite file first."""
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    alembic = Config(str(ROOT / "alembic.ini"))
+    alembic.attributes["url"] = settings.database_url
+    command.upgrade(alembic, "head")
+
+
+def log() -> None:
+    """Log to standard error; libraries that would log numbers or chatter are quieted."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name in ("apscheduler", "alembic", "twilio.http_client"):  # the last would log numbers in URLs
+        logging.getLogger(name).setLevel(logging.WARNING)

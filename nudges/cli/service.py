@@ -1,0 +1,124 @@
+"""Serve, migrate, try the demo, make the first account."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+from sqlalchemy import select
+
+from nudges import demo, factory, wiring
+from nudges.cli.ready import migrate_database, ready, settings_or_stop
+from nudges.config import Settings
+from nudges.demo import NotHere, SignIn
+from nudges.families import programs
+from nudges.families.staff import StaffError, create_staff
+from nudges.models.program import Program
+from nudges.web.health import head_revision
+from nudges.wiring import Wiring
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, envvar="PORT", help="Port to listen on (or PORT).")
+@click.option("--with-demo", is_flag=True, help="Make the demo families first, if there are none.")
+def serve(host: str, port: int, with_demo: bool) -> None:
+    """Serve the pages and webhooks, and run the scheduler, in one process."""
+    built = ready()
+    sign_ins = _seeded(built) if with_demo else ()
+    with built.sessions.begin() as session:
+        wiring.publish_shipped(session, built.library, now=built.clock.now())
+    signal.signal(signal.SIGTERM, _leave)
+    _greet(host, port, sign_ins)
+    try:
+        factory.serve(factory.create_app(built), built, host=host, port=port)
+    finally:
+        built.engine.dispose()
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database to the newest tables."""
+    settings = settings_or_stop()
+    migrate_database(settings)
+    click.echo(f"The database is at {head_revision()}.")
+
+
+@click.command("demo")
+def make_demo() -> None:
+    """Make the invented families of the demo, and print how to sign in."""
+    _print_sign_ins(_seeded(ready()))
+
+
+@click.command()
+@click.option("--program", "program_name", help="Name of the program; needed for the first admin.")
+@click.option("--timezone", default="America/Chicago", show_default=True, help="The program's time zone.")
+@click.option("--name", prompt="Your name", help="Shown to colleagues.")
+@click.option("--email", prompt="E-mail", help="For signing in.")
+@click.password_option(help="Twelve characters or more.")
+def create_admin(program_name: str | None, timezone: str, name: str, email: str, password: str) -> None:
+    """Make an admin account, and with the first one the program."""
+    built = ready()
+    now = built.clock.now()
+    try:
+        with built.sessions.begin() as session:
+            program = session.scalar(select(Program).order_by(Program.id).limit(1))
+            if program is None:
+                program = programs.create_program(
+                    session,
+                    name=program_name or click.prompt("Name of the program"),
+                    sender=_sender(built.settings),
+                    shipped=built.library.sources,
+                    now=now,
+                    timezone=_zone(timezone),
+                )
+            create_staff(session, program=program, email=email, name=name, role="admin", password=password, now=now)
+    except StaffError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("Done. Sign in with this e-mail and password.")
+
+
+# ---------------------------------------------------------------- pieces
+
+
+def _seeded(built: Wiring) -> Sequence[SignIn]:
+    try:
+        return demo.seed(built)
+    except NotHere as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def _sender(settings: Settings) -> str:
+    if settings.twilio is None:
+        return demo.SENDER
+    return settings.twilio.messaging_service_sid or settings.twilio.from_number or ""
+
+
+def _zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError):
+        raise click.ClickException(f"{name} is no time zone; write one such as America/Chicago.") from None
+
+
+def _greet(host: str, port: int, sign_ins: Sequence[SignIn]) -> None:
+    shown = "127.0.0.1" if host == "0.0.0.0" else host
+    click.echo(f"Nudges is at http://{shown}:{port}")
+    if sign_ins:
+        click.echo(f"The simulated phones are at http://{shown}:{port}/phone")
+        _print_sign_ins(sign_ins)
+    click.echo("Stop with Ctrl-C.")
+
+
+def _print_sign_ins(sign_ins: Sequence[SignIn]) -> None:
+    click.echo("Sign in as:")
+    for sign_in in sign_ins:
+        click.echo(f"  {sign_in.role:<10} {sign_in.email:<24} {sign_in.password}")
