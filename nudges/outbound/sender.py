@@ -51,14 +51,16 @@ def drain(
     clock: Clock,
     owner: str,
     stay_seconds: float = 0.0,
-    sleep: Callable[[float], None] = time.sleep,
+    goes_on: Callable[[], bool] = lambda: True,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Drained:
     """Send what is ready on a lane, at its pace. The one service function that owns its transactions.
 
     1. take the lease; somebody else's lane is left alone
     2. claim: renew the lease and refill the bucket, ask the gate again, mark `sending` with an attempt id, commit
     3. call the channel with nothing open; settle each outcome in a short transaction of its own
-    4. again until nothing is ready, or the bucket is empty and `stay_seconds` are over
+    4. again until nothing is ready, the bucket is empty and `stay_seconds` are over, or `goes_on` says no: asked
+       between two batches, so that a process that must leave finishes its batch and gives the lane back
 
     `owner` names this drainer and no other. An exception of the channel that is no ChannelError leaves the row
     `sending`: reconciliation finds it, and nobody sends it again.
@@ -68,7 +70,7 @@ def drain(
     if lease is None:
         return Drained(had_lane=False)
     try:
-        return _Drain(sessions, channel, lease, clock).run(stay_seconds=stay_seconds, sleep=sleep)
+        return _Drain(sessions, channel, lease, clock).run(stay_seconds=stay_seconds, goes_on=goes_on, sleep=sleep)
     finally:
         with sessions.begin() as session:
             lanes.release(session, lease)
@@ -81,9 +83,9 @@ class _Drain:
         self.sessions, self.channel, self.lease, self.clock = sessions, channel, lease, clock
         self.handed_over = self.ended = 0
 
-    def run(self, *, stay_seconds: float, sleep: Callable[[float], None]) -> Drained:
+    def run(self, *, stay_seconds: float, goes_on: Callable[[], bool], sleep: Callable[[float], object]) -> Drained:
         left = stay_seconds
-        while True:
+        while goes_on():
             claimed = self.claim()
             if claimed is None:
                 break
