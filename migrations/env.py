@@ -6,10 +6,10 @@ from alembic import context
 
 from nudges import config
 from nudges.db import Base, Sealed, UTCDateTime, make_engine
-from nudges.models import family, messages, program, safety, sequences
+from nudges.models import family, library, messages, on_call, phrases, program, safety, sequences
 
 # Importing the tables registers them on Base.metadata.
-TABLES = (family, messages, program, safety, sequences)
+TABLES = (family, library, messages, on_call, phrases, program, safety, sequences)
 
 
 def run() -> None:

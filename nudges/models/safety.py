@@ -72,7 +72,7 @@ class Hold(Base):
 
     __tablename__ = "holds"
     __table_args__ = (
-        CheckConstraint("kind IN ('crisis', 'check', 'safety', 'conversation')", name="kind"),
+        CheckConstraint("kind IN ('crisis', 'check', 'safety', 'safeguarding', 'conversation')", name="kind"),
         CheckConstraint("scope IN ('family', 'parent')", name="scope"),
         CheckConstraint("released_at IS NULL OR release_reason IS NOT NULL", name="release_says_why"),
         Index(
