@@ -15,9 +15,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("staff", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("is_clinical", sa.Boolean(), server_default=sa.false(), nullable=False))
-
     op.create_table(
         "phrase_versions",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -108,5 +105,3 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("drills", "corpus_readings", "phrase_changes", "phrase_versions"):
         op.drop_table(table)
-    with op.batch_alter_table("staff", schema=None) as batch_op:
-        batch_op.drop_column("is_clinical")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, false
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from nudges.db import Base, Sealed
@@ -44,7 +44,6 @@ class Staff(Base):
     on_call_phone: Mapped[str | None] = mapped_column(Sealed())
     on_call_phone_index: Mapped[str | None] = mapped_column(index=True)
     on_call_rank: Mapped[int | None]
-    is_clinical: Mapped[bool] = mapped_column(default=False, server_default=false())  # may approve crisis changes
     is_active: Mapped[bool] = mapped_column(default=True)
     session_epoch: Mapped[int] = mapped_column(default=0)  # raised to end every session of this person
     created_at: Mapped[datetime]
