@@ -24,6 +24,7 @@ class Faq:
     id: str
     triggers: Mapping[str, tuple[str, ...]]
     texts: Texts
+    is_legal: bool = False  # it speaks of the law: a family lawyer signs it off
 
 
 def find(text: str, faqs: Sequence[Faq]) -> Faq | None:

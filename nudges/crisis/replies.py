@@ -133,6 +133,20 @@ def _every_text() -> tuple[str, ...]:
     return tuple(dict.fromkeys(out))
 
 
+def for_sign_off(country: str) -> Mapping[str, tuple[tuple[str, str], ...]]:
+    """Each kind of reply as (label, words), for the clinician who signs it off: on shift and off, in both languages."""
+    states = (("somebody is on shift", True), ("nobody is", False))
+    return {
+        key: tuple(
+            (f"{name}, {label}", _compose(key, lang, country, "" if key == "help_card" else _state(lang, alerted)))
+            for lang, name in (("en", "English"), ("es", "Spanish"))
+            for label, alerted in states
+        )
+        for key in _book()["en"]
+        if key not in ("alerted", "waiting")
+    }
+
+
 def _key(screening: Screening) -> str:
     if screening.level is Level.CHECK:
         return "check"
