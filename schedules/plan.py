@@ -33,7 +33,18 @@ from schedules.values import (
     Wait,
 )
 
-__all__ = ["Forecast", "Look", "advance", "decide", "end_of_moment", "forecast", "look", "next_look", "unsent"]
+__all__ = [
+    "Forecast",
+    "Look",
+    "advance",
+    "decide",
+    "end_of_moment",
+    "forecast",
+    "look",
+    "look_after",
+    "next_look",
+    "unsent",
+]
 
 _FOR_EVER = timedelta(days=365)
 
@@ -73,7 +84,11 @@ class Look:
 
 def look(thread: Thread, policy: Policy, now: datetime) -> Look:
     """What a thread waits for, as its page shows it."""
-    decision = decide(thread, policy, now)
+    return look_after(decide(thread, policy, now), now)
+
+
+def look_after(decision: Decision, now: datetime) -> Look:
+    """The same for a decision that was just taken."""
     if isinstance(decision, Wait):
         return Look(at=decision.until, words=decision.reasons[0].words)
     if isinstance(decision, Idle):
