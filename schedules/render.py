@@ -71,5 +71,16 @@ def fill(texts: Texts, *, lang: str, discreet: bool, values: Mapping[str, str]) 
 
 
 def for_step(step: Step, profile: Profile, values: Mapping[str, str]) -> Rendered:
-    """The words of `step` for this family."""
-    return fill(choose(step, profile), lang=profile.pref_lang, discreet=profile.discreet, values=values)
+    """The words of `step` for this family. Raises MissingValue, also when no place of the step's kind fits them."""
+    texts = choose(step, profile)
+    if step.place is not None and "{resource}" in texts.en:
+        named = values.get(place_value(step.place))
+        if not named:
+            raise MissingValue(f"the directory has no {step.place.replace('_', ' ')} for this family, checked lately")
+        values = {**values, "resource": named}
+    return fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=values)
+
+
+def place_value(kind: str) -> str:
+    """The name under which `values` hold a place of this kind."""
+    return f"resource {kind}"

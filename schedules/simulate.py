@@ -16,6 +16,7 @@ from schedules.catalog import Library
 from schedules.policy import Policy
 from schedules.script import Act
 from schedules.values import (
+    PLACES,
     Ask,
     Drop,
     Finish,
@@ -156,7 +157,8 @@ class _Run:
 
     def values(self, cycle: int) -> dict[str, str]:
         known = fillings.of_thread(self.thread, self.policy, self.now, ideas=self.library.ideas, cycle=cycle)
-        return {"org": _ORG, "staff": "Ana", "resource": "Riverside Family Center", **known}
+        places = {render.place_value(kind): "Riverside Family Center" for kind in PLACES}
+        return {"org": _ORG, "staff": "Ana", "resource": "Riverside Family Center", **places, **known}
 
     def send(self, before: Thread, decision: Send) -> list[Event]:
         proposal, step = decision.proposal, decision.step

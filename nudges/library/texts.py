@@ -103,7 +103,6 @@ def answer(faq_id: str, texts: Texts, *, is_legal: bool) -> Text:
     return _row(f"faq/{faq_id}", texts, clinical=is_clinical, legal=is_legal, is_gated=is_clinical or is_legal)
 
 
-@cache
 def of_crisis(country: str) -> tuple[Text, ...]:
     """The replies to danger as a parent in `country` reads them, while somebody is on shift and while nobody is.
 

@@ -12,6 +12,7 @@ from typing import Final
 from schedules.lint.findings import Fault
 from schedules.lint.schema import VARIANT_VALUES
 from schedules.nodes import Node
+from schedules.values import PLACES
 
 _REVIEW_LASTS: Final = timedelta(days=365)
 _STEP_SAYS: Final = ("id", "when", "kind", "topic", "intent", "seeds")
@@ -43,6 +44,9 @@ def _step(step: Node) -> Iterator[tuple[Node, str, Fault]]:
     moments = [moment.value or "" for moment in step.child("when").elements()]
     if step.text("kind") == "talk" and not all(", window" in moment for moment in moments):
         yield step.child("when"), name, Fault(rule="TOPIC", words="is a talk that waits for no calm window")
+    if "{resource}" in step.child("text").text("en") and not step.child("place").is_there:
+        words = f"names a {{resource}} and not what it is: write place: {' | '.join(PLACES)}"
+        yield step.child("text"), name, Fault(rule="TOPIC", words=words, tripped="{resource}")
     for variant in step.child("variants").elements():
         yield from ((node, name, fault) for node, fault in _variant(variant))
     for digit, answer in step.child("answers").pairs.items():
