@@ -64,6 +64,8 @@ def decide(
     """The most cautious answer that rules and scores support."""
     counted = live(hits)
     level, reason = _level(counted, scores)
+    if level is Level.ORDINARY and any(h.sure and h.suppressed_by is Suppression.PHRASE for h in hits):
+        level, reason = Level.CHECK, "a phrase covers plain words of danger, which are never passed over"
     if open_episode and level is Level.CHECK:
         level, reason = Level.CRISIS, "an episode is open for this family and " + reason
     tiers = _tiers(counted, scores, level)
@@ -83,12 +85,16 @@ def decide(
 def _level(counted: Sequence[Hit], scores: Scores | None) -> tuple[Level, str]:
     if any(h.severity >= 4 and h.sure for h in counted):
         return Level.CRISIS, "it calls for emergency help"
+    if any(h.decisive and h.level is Level.CRISIS for h in counted):
+        return Level.CRISIS, "a phrase that always means a crisis here matched"
     if scores is None:
         return _level_of_rules(counted)
     if scores.crisis >= scores.crisis_at:
         return Level.CRISIS, "its wording is close to texts about real danger"
     if any(h.sure for h in counted):
         return Level.CHECK, "a rule for plain statements of danger matched"
+    if any(h.decisive for h in counted):
+        return Level.CHECK, "a phrase or rule that always asks for a safety check here matched"
     if scores.crisis >= scores.check_at:
         return Level.CHECK, "its wording is close to texts that may mean danger"
     return Level.ORDINARY, "its wording is close to everyday texts"

@@ -63,7 +63,15 @@ class Folded:
     def without(self, words: frozenset[str]) -> Folded:
         """The same text as if these words had not been sent; at least one token stays."""
         kept = [i for i, token in enumerate(self.tokens) if token.word not in words]
-        if not kept or len(kept) == len(self.tokens):
+        return self._only(kept) if kept else self
+
+    def without_places(self, places: frozenset[int]) -> Folded | None:
+        """The same text without these tokens; None when no word would be left."""
+        kept = [i for i in range(len(self.tokens)) if i not in places]
+        return self._only(kept) if any(self.tokens[i].word[0].isalnum() for i in kept) else None
+
+    def _only(self, kept: Sequence[int]) -> Folded:
+        if len(kept) == len(self.tokens):
             return self
         return Folded(
             tokens=tuple(self.tokens[i] for i in kept),

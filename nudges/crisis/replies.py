@@ -5,23 +5,19 @@ wrote.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from pathlib import Path
+from functools import lru_cache
 from string import Formatter
-from typing import Any, Literal
+from typing import NamedTuple
 
-import yaml
-
-from nudges.crisis import rulebook
+from nudges.crisis import resources, rulebook
+from nudges.crisis.edition import Edition, Lang, in_force
+from nudges.crisis.resources import Country
 from nudges.crisis.values import Level, Screening, Tier
 from schedules import segments
 
-Lang = Literal["en", "es"]
-
 MOST_UNITS = 306  # two GSM-7 parts
-_HERE = Path(__file__).parent
+STATES = frozenset({"alerted", "waiting"})  # endings, no replies of their own
 _SPANISH = frozenset(
     "que de la el en mi su se no me un una con por para lo los las le ya si esta es hijo hija "
     "nina nino pero yo todo cuando como "
@@ -37,37 +33,9 @@ _ENGLISH = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One help line. `say` is how a reply writes it; `dial` and `text` what a phone needs; dates are None
-    when never verified.
-    """
-
-    say: str
-    say_es: str
-    dial: str | None
-    text: str | None
-    source: str
-    verified_on: date | None
-    next_review: date | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Country:
-    """The lines of one country. A country that is not enabled answers with words instead of numbers."""
-
-    enabled: bool
-    lines: Mapping[str, Line]
-
-
-@cache
-def countries() -> Mapping[str, Country]:
-    """Every country of resources.yaml by its two-letter code."""
-    raw = _resources()["countries"]
-    return {
-        code: Country(enabled=bool(body["enabled"]), lines={n: _line(line) for n, line in body["lines"].items()})
-        for code, body in raw.items()
-    }
+def countries(edition: Edition | None = None) -> Mapping[str, Country]:
+    """Every country with its lines, by two-letter code; as published, or as `edition` would have them."""
+    return (edition or in_force()).countries
 
 
 def overdue(today: date) -> tuple[str, ...]:
@@ -80,32 +48,43 @@ def overdue(today: date) -> tuple[str, ...]:
     )
 
 
-def reply(screening: Screening, *, lang: Lang, country: str = "US", alerted: bool, discreet: bool = False) -> str:
+def reply(
+    screening: Screening,
+    *,
+    lang: Lang,
+    country: str = "US",
+    alerted: bool,
+    discreet: bool = False,
+    by: Edition | None = None,
+) -> str:
     """The text that answers `screening`; "" for an ordinary text.
 
     `alerted` must be True only when a page is really queued to somebody on shift. `discreet` is for a phone
     that the wrong person
-    may read: it names no kind of danger.
+    may read: it names no kind of danger. `by` is an edition that is only tried.
     """
     if screening.level is Level.ORDINARY:
         return ""
     key = "discreet" if discreet else _key(screening)
-    return _compose(key, lang, country, _state(lang, alerted))
+    edition = by or in_force()
+    return _compose(key, lang, country, _state(lang, alerted, edition), edition)
 
 
 def here_still(*, lang: Lang, country: str = "US", alerted: bool) -> str:
     """The shorter answer to a second text of the same kind in an open episode."""
-    return _compose("here_still", lang, country, _state(lang, alerted))
+    edition = in_force()
+    return _compose("here_still", lang, country, _state(lang, alerted, edition), edition)
 
 
 def help_card(lang: Lang, country: str = "US") -> str:
     """The emergency line that goes with the answer to HELP."""
-    return _compose("help_card", lang, country, "")
+    return _compose("help_card", lang, country, "", in_force())
 
 
 def safety_check(*, lang: Lang, country: str = "US") -> str:
     """The gentle question of level `check`."""
-    return _compose("check", lang, country, _state(lang, False))
+    edition = in_force()
+    return _compose("check", lang, country, _state(lang, False, edition), edition)
 
 
 def guess_lang(text: str) -> Lang:
@@ -115,36 +94,55 @@ def guess_lang(text: str) -> Lang:
     return "es" if spanish > sum(1 for w in words if w in _ENGLISH) else "en"
 
 
-def every_text() -> tuple[str, ...]:
+def every_text(edition: Edition | None = None) -> tuple[str, ...]:
     """Every text that this module can write, in every country, language and state."""
-    return _every_text()
-
-
-@cache
-def _every_text() -> tuple[str, ...]:
-    out: list[str] = []
-    for lang in _book():
-        for country in (*countries(), "XX"):
-            for key in _book()[lang]:
-                if key not in ("alerted", "waiting"):
-                    out += [
-                        _compose(key, lang, country, state) for state in ("", _state(lang, True), _state(lang, False))
-                    ]
-    return tuple(dict.fromkeys(out))
+    chosen = edition or in_force()
+    return _every_text(_Held(chosen.number, chosen.digest, chosen))
 
 
 def for_sign_off(country: str) -> Mapping[str, tuple[tuple[str, str], ...]]:
     """Each kind of reply as (label, words), for the clinician who signs it off: on shift and off, in both languages."""
+    edition = in_force()
     states = (("somebody is on shift", True), ("nobody is", False))
+    langs: tuple[tuple[Lang, str], ...] = (("en", "English"), ("es", "Spanish"))
     return {
         key: tuple(
-            (f"{name}, {label}", _compose(key, lang, country, "" if key == "help_card" else _state(lang, alerted)))
-            for lang, name in (("en", "English"), ("es", "Spanish"))
+            (f"{name}, {label}", _compose(key, lang, country, _ending(key, lang, alerted, edition), edition))
+            for lang, name in langs
             for label, alerted in states
         )
-        for key in _book()["en"]
-        if key not in ("alerted", "waiting")
+        for key in edition.wording["en"]
+        if key not in STATES
     }
+
+
+def _ending(key: str, lang: Lang, alerted: bool, edition: Edition) -> str:
+    return "" if key == "help_card" else _state(lang, alerted, edition)
+
+
+class _Held(NamedTuple):
+    """An edition as a cache key: equal by number and hash, whatever else it holds."""
+
+    number: int
+    digest: str
+    edition: Edition
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and self[:2] == other[:2]
+
+    def __hash__(self) -> int:
+        return hash(self[:2])
+
+
+@lru_cache(maxsize=8)
+def _every_text(held: _Held) -> tuple[str, ...]:
+    edition, out = held.edition, list[str]()
+    for lang, texts in edition.wording.items():
+        states = ("", _state(lang, True, edition), _state(lang, False, edition))
+        for country in (*edition.countries, "XX"):
+            for key in texts.keys() - STATES:
+                out += [_compose(key, lang, country, state, edition) for state in states]
+    return tuple(dict.fromkeys(out))
 
 
 def _key(screening: Screening) -> str:
@@ -155,14 +153,14 @@ def _key(screening: Screening) -> str:
     return screening.tier.value if screening.tier else "emergency"
 
 
-def _state(lang: Lang, alerted: bool) -> str:
-    return str(_book()[lang]["alerted" if alerted else "waiting"])
+def _state(lang: Lang, alerted: bool, edition: Edition) -> str:
+    return str(edition.wording[lang]["alerted" if alerted else "waiting"])
 
 
-def _compose(key: str, lang: Lang, country: str, ending: str) -> str:
+def _compose(key: str, lang: Lang, country: str, ending: str, edition: Edition) -> str:
     """Sentences of `key` that the country can fill, fewer optional ones until the text fits."""
-    says = _says(country, lang)
-    lines = [s for s in _book()[lang][key] if _names(s) <= says.keys()]
+    says = _says(country, lang, edition)
+    lines = [s for s in edition.wording[lang][key] if _names(s) <= says.keys()]
     while True:
         parts = [s.removeprefix("?").format_map(says) for s in lines]
         text = " ".join([*parts, ending] if ending else parts)
@@ -172,36 +170,12 @@ def _compose(key: str, lang: Lang, country: str, ending: str) -> str:
         lines.remove(optional[-1])
 
 
-def _says(country: str, lang: Lang) -> dict[str, str]:
-    known = countries().get(country)
+def _says(country: str, lang: Lang, edition: Edition) -> dict[str, str]:
+    known = edition.countries.get(country)
     if known is None or not known.enabled:
-        return {"emergency": str(_resources()["generic"][lang])}
+        return {"emergency": resources.generic()[lang]}
     return {name: line.say_es if lang == "es" else line.say for name, line in known.lines.items()}
 
 
 def _names(sentence: str) -> set[str]:
     return {field for _, field, _, _ in Formatter().parse(sentence) if field}
-
-
-def _line(raw: Mapping[str, Any]) -> Line:
-    return Line(
-        say=str(raw["say"]),
-        say_es=str(raw.get("say_es", raw["say"])),
-        dial=raw.get("dial"),
-        text=raw.get("text"),
-        source=str(raw["source"]),
-        verified_on=raw["verified_on"],
-        next_review=raw["next_review"],
-    )
-
-
-@cache
-def _resources() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((_HERE / "resources.yaml").read_text(encoding="utf-8"))
-    return loaded
-
-
-@cache
-def _book() -> dict[Lang, dict[str, Any]]:
-    loaded: dict[Lang, dict[str, Any]] = yaml.safe_load((_HERE / "replies.yaml").read_text(encoding="utf-8"))
-    return loaded

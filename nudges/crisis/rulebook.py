@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,7 @@ _RULES = Path(__file__).parent / "rules"
 _TIER_FILES = ("suicide", "harm", "abuse", "poison", "missing", "unsafe", "distress", "general")
 # Words looked back; a longer reach silences true statements sooner than it saves false alarms.
 _NEGATION_REACH = 3
+_OF_THE_SAME_WORDS = (Suppression.IDIOM, Suppression.ROUTINE, Suppression.PHRASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,18 @@ class Rule:
     severity: int
     sure: bool
     patterns: tuple[Pattern, ...]
-    examples: tuple[str, ...]
-    counterexamples: tuple[str, ...]
+    examples: tuple[str, ...] = ()
+    counterexamples: tuple[str, ...] = ()
+    decisive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A rule with a place in the text where one of its patterns matched."""
+
+    rule: Rule
+    match: Match
+    pattern: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +75,7 @@ class Rulebook:
     pseudo: frozenset[tuple[str, ...]]
     barriers: frozenset[str]
     digest: str
+    classes: Mapping[str, Words]
     speller: Speller
     rule_matcher: Matcher
     cover_matcher: Matcher
@@ -73,33 +85,28 @@ class Rulebook:
     def fold(self, text: str) -> Folded:
         return fold(text, self.speller)
 
-    def read(self, text: str, folded: Folded) -> list[Hit]:
-        """Every match in the text, each with what suppresses it, most severe first."""
-        covers = [(self.cover_of[i], m) for i, m in self.cover_matcher.find(folded)]
+    def find(self, folded: Folded) -> list[Found]:
+        """Every match of a rule, suppressed or not."""
+        source = self.rule_matcher.source
+        return [Found(self.rule_of[index], match, source(index)) for index, match in self.rule_matcher.find(folded)]
+
+    def read(self, text: str, folded: Folded, *, more: Sequence[Found] = (), covers: Sequence[Match] = ()) -> list[Hit]:
+        """Every match in the text, each with what suppresses it, most severe first.
+
+        `more` and `covers` come from the installation's phrases: further matches, and words that count for nothing
+        by themselves.
+        """
+        every_cover = [(self.cover_of[i], m) for i, m in self.cover_matcher.find(folded)]
+        every_cover += [(Suppression.PHRASE, match) for match in covers]
         negated = self._negated(folded.words)
         hits: dict[tuple[str, int], Hit] = {}
-        for index, match in self.rule_matcher.find(folded):
-            hit = self._hit(index, match, text, folded)
-            hit = replace(hit, suppressed_by=self._suppression(match, folded, covers, negated))
+        for found in (*self.find(folded), *more):
+            hit = _hit(found, text, folded)
+            hit = replace(hit, suppressed_by=self._suppression(found.match, folded, every_cover, negated))
             key = (hit.rule, hit.start)
             if key not in hits or (hits[key].suppressed_by and not hit.suppressed_by):
                 hits[key] = hit
         return sorted(hits.values(), key=lambda h: (h.suppressed_by is not None, -h.severity, h.start, h.rule))
-
-    def _hit(self, index: int, match: Match, text: str, folded: Folded) -> Hit:
-        rule = self.rule_of[index]
-        start, end = folded.tokens[match.start].start, folded.tokens[match.end - 1].end
-        return Hit(
-            rule=rule.id,
-            level=rule.level,
-            tier=rule.tier,
-            severity=rule.severity,
-            start=start,
-            end=end,
-            words=text[start:end],
-            sure=rule.sure,
-            pattern=self.rule_matcher.source(index),
-        )
 
     def _suppression(
         self, match: Match, folded: Folded, covers: Sequence[tuple[Suppression, Match]], negated: frozenset[int]
@@ -109,7 +116,7 @@ class Rulebook:
         """
         sentence = folded.sentence[match.start]
         for kind, cover in covers:
-            if kind in (Suppression.IDIOM, Suppression.ROUTINE) and match.taken & cover.taken:
+            if kind in _OF_THE_SAME_WORDS and match.taken & cover.taken:
                 return kind
         if self._is_negated(match, folded, negated):
             return Suppression.NEGATION
@@ -134,6 +141,23 @@ class Rulebook:
         """Places of words that truly negate: `not`, but not the one in `not joking`."""
         places = _places(words, self.negations)
         return places - _places(words, self.pseudo)
+
+
+def _hit(found: Found, text: str, folded: Folded) -> Hit:
+    rule, match = found.rule, found.match
+    start, end = folded.tokens[match.start].start, folded.tokens[match.end - 1].end
+    return Hit(
+        rule=rule.id,
+        level=rule.level,
+        tier=rule.tier,
+        severity=rule.severity,
+        start=start,
+        end=end,
+        words=text[start:end],
+        sure=rule.sure,
+        pattern=found.pattern,
+        decisive=rule.decisive,
+    )
 
 
 def _places(words: tuple[str, ...], phrases: frozenset[tuple[str, ...]]) -> frozenset[int]:
@@ -192,6 +216,7 @@ def load() -> Rulebook:
         pseudo=_phrases(raw["suppress"]["pseudo"]),
         barriers=frozenset(w for phrase in _phrases(raw["suppress"]["barriers"]) for w in phrase),
         digest=hashlib.sha256("".join(sources[name] for name in sorted(sources)).encode()).hexdigest()[:12],
+        classes=classes,
         speller=Speller(vocabulary=words_of(rule_patterns)),
         rule_matcher=Matcher(rule_patterns),
         cover_matcher=Matcher(cover_patterns),

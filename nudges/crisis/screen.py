@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nudges.crisis import decide, exact, reactions, replies, rulebook, second, window
+from nudges.crisis.edition import Edition, Said, in_force
+from nudges.crisis.grammar import Match
 from nudges.crisis.normalise import Folded
 from nudges.crisis.values import Level, Screening
 
@@ -17,7 +19,12 @@ _RANK = {Level.ORDINARY: 0, Level.CHECK: 1, Level.CRISIS: 2}
 
 
 def screen(
-    text: str, *, recent: Sequence[str] = (), own_texts: Sequence[str] = (), open_episode: bool = False
+    text: str,
+    *,
+    recent: Sequence[str] = (),
+    own_texts: Sequence[str] = (),
+    open_episode: bool = False,
+    by: Edition | None = None,
 ) -> Screening:
     """Read one text for danger.
 
@@ -25,10 +32,11 @@ def screen(
     phone lately, so that
     a reaction that quotes us is not read as danger. `open_episode`: a crisis of this family is not resolved
     yet.
+    `by`: an edition that is only tried; none means the one in force.
     Any failure answers `check`, and `why` says so.
     """
     try:
-        return _Reader(time.perf_counter).screen(text, recent, own_texts, open_episode)
+        return _Reader(time.perf_counter, by or in_force()).screen(text, recent, own_texts, open_episode)
     except Exception as error:  # the one place where every failure must become a safety check
         return _failed(f"the screen failed ({type(error).__name__})")
 
@@ -45,7 +53,12 @@ def status() -> dict[str, str]:
 
 
 def version() -> str:
-    """Names rules, model and thresholds together; the same version gives the same answers."""
+    """Names rules, model, thresholds and the edition in force; the same version gives the same answers."""
+    return core_version() + in_force().name
+
+
+def core_version() -> str:
+    """Names what is shipped: rules, model and thresholds."""
     return f"rules-{rulebook.load().digest}+model-{second.load().version}"
 
 
@@ -54,11 +67,12 @@ class _Reader:
     """One screening with its clock."""
 
     timer: Callable[[], float]
+    edition: Edition = field(default_factory=in_force)
     deadline: float = 0.0
 
     def screen(self, text: str, recent: Sequence[str], own_texts: Sequence[str], open_episode: bool) -> Screening:
         self.deadline = self.timer() + BUDGET_SECONDS
-        reaction = reactions.read(text, (*own_texts, *replies.every_text()))
+        reaction = reactions.read(text, (*own_texts, *replies.every_text(self.edition)))
         if reaction is not None:
             if not reaction.rest:
                 return _of_reaction(reaction.uneasy and open_episode)
@@ -81,14 +95,32 @@ class _Reader:
         folded = book.fold(text)
         if not folded.tokens:
             return _read_nothing(open_episode)
-        called = exact.bare(folded.words)
+        said = self.edition.find(folded)
+        called = None if said.found else exact.bare(folded.words)
         if called is not None:
             return _bare(called, folded, open_episode)
         if folded.unreadable:
             return _plain(Level.CHECK, "it is in letters that the screen cannot read")
-        hits = book.read(text, folded)
-        scores = second.load().score(folded, hits)
-        return decide.decide(hits, scores, folded.words, open_episode=open_episode, version=version())
+        return self._weigh(text, folded, said, open_episode)
+
+    def _weigh(self, text: str, folded: Folded, said: Said, open_episode: bool) -> Screening:
+        """The decision, with a note of the phrases on trial that would have made it milder."""
+        found = self._decide(text, folded, said, said.covers, open_episode)
+        if not said.shadow or found.level is Level.ORDINARY:
+            return found
+        covers = (*said.covers, *(match for _, match in said.shadow))
+        milder = self._decide(text, folded, said, covers, open_episode)
+        if _RANK[milder.level] >= _RANK[found.level]:
+            return found
+        return replace(found, shadow=tuple(dict.fromkeys(name for name, _ in said.shadow)))
+
+    def _decide(self, text: str, folded: Folded, said: Said, covers: Sequence[Match], open_episode: bool) -> Screening:
+        """Words that a phrase covers are read as if they had not been sent; all others still count."""
+        hits = self.edition.adjusted(rulebook.load().read(text, folded, more=said.found, covers=covers))
+        rest = folded.without_places(frozenset(place for match in covers for place in match.taken))
+        scores = second.load().score(rest, hits) if rest is not None else None
+        by = core_version() + self.edition.name
+        return decide.decide(hits, scores, folded.words, open_episode=open_episode, version=by)
 
     def _with_window(self, text: str, recent: Sequence[str], found: Screening, open_episode: bool) -> Screening:
         """The joined reading counts only when it is worse than what the earlier texts already said."""

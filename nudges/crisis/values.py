@@ -36,11 +36,15 @@ class Suppression(StrEnum):
     EDUCATION = "education"
     PAST = "past"
     ROUTINE = "routine"
+    PHRASE = "phrase"  # of the installation: "never an alarm on its own"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """One rule that matched. `start` and `end` are offsets into the text as it was sent, `pattern` the rule's line."""
+    """One rule that matched. `start` and `end` are offsets into the text as it was sent, `pattern` the rule's line.
+
+    `decisive` hits hold at least their level whatever the second layer thinks: phrases of the installation.
+    """
 
     rule: str
     level: Level
@@ -52,6 +56,7 @@ class Hit:
     suppressed_by: Suppression | None = None
     sure: bool = False
     pattern: str = ""
+    decisive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,7 @@ class Screening:
     `severity` is 0 (nothing) to 4 (emergency in progress); `why` is one plain sentence for the person who is
     paged;
     `also_tiers` are other dangers in the same text, most urgent first; `version` names rules, model and
-    thresholds.
+    thresholds. `shadow` names phrases on trial that would have made the level lower.
     """
 
     level: Level
@@ -73,3 +78,4 @@ class Screening:
     also_tiers: tuple[Tier, ...] = ()
     score: float = 0.0
     version: str = ""
+    shadow: tuple[str, ...] = ()
