@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
@@ -14,6 +14,7 @@ from nudges.families import snapshots
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Program
+from nudges.outbound import last_look
 from nudges.outbound.outbox import URGENT
 from nudges.outbound.status import CANCELLED, EXPIRED
 from schedules import gate, pacing, state, windows
@@ -44,10 +45,11 @@ class Later:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Over:
-    """It must not go any more; `status` is expired or cancelled."""
+    """It must not go any more; `status` is expired or cancelled. Some a person has to mend."""
 
     status: str
     reason: str
+    is_for_staff: bool = False
 
 
 Answer: TypeAlias = Now | Later | Over
@@ -55,12 +57,16 @@ Answer: TypeAlias = Now | Later | Over
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
-    """What a batch depends on: parents, their threads and rules, when each phone got its last text."""
+    """What a batch depends on: parents, their threads and rules, when each phone got its last text.
+
+    `objections` say, by a text's id, why it must not go at all.
+    """
 
     parents: Mapping[int, Parent]
     threads: Mapping[int, Thread]
     policies: Mapping[int, Policy]
     last_at: Mapping[int, datetime]
+    objections: Mapping[int, str] = field(default_factory=dict)
 
 
 def look_around(session: Session, rows: Sequence[Outbox], *, now: datetime) -> Surroundings:
@@ -82,6 +88,7 @@ def look_around(session: Session, rows: Sequence[Outbox], *, now: datetime) -> S
         threads=snapshots.threads_of(session, list(parents.values())) if parents else {},
         policies=policies,
         last_at=_last_texts(session, ids, now=now),
+        objections=last_look.objections(session, rows, parents),
     )
 
 
@@ -96,6 +103,8 @@ def may_go(row: Outbox, around: Surroundings, *, now: datetime) -> Answer:
         return Over(status=CANCELLED, reason="the parent opted out")
     if parent.phone_problem is not None:
         return Over(status=CANCELLED, reason=f"the number cannot be texted: {parent.phone_problem}")
+    if row.id in around.objections:
+        return Over(status=CANCELLED, reason=around.objections[row.id], is_for_staff=True)
     if not row.gate:
         return _ungated(row, around, now)
     return _gated(row, around.threads[parent.id], around.policies[parent.program_id], around, now)

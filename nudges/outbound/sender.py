@@ -15,7 +15,7 @@ from nudges.channels.base import Accepted, Channel, ChannelError, Outgoing
 from nudges.clock import Clock
 from nudges.models.messages import Outbox
 from nudges.models.program import Lane
-from nudges.outbound import endings, handover, lanes, outbox, settling
+from nudges.outbound import endings, handover, lanes, last_look, outbox, settling
 from nudges.outbound.lanes import Lease
 from nudges.outbound.status import QUEUED, SENDING
 
@@ -116,15 +116,19 @@ class _Drain:
         return Claimed(attempts=picked.attempts, is_more=is_more, wait_seconds=wait)
 
     def end(self, row: Outbox, over: handover.Over) -> None:
+        now = self.clock.now()
         with self.sessions.begin() as session:
-            self.ended += endings.end(
+            ended = endings.end(
                 session,
                 row,
                 from_status=QUEUED,
                 to_status=over.status,
                 reason=over.reason,
-                now=self.clock.now(),
+                now=now,
             )
+            if ended and over.is_for_staff:
+                last_look.tell_staff(session, row, over.reason, now=now)
+        self.ended += ended
 
     def hand_over(self, attempts: list[Attempt]) -> bool:
         """Make the calls. False when the lane must rest: what was not called goes back to the queue."""

@@ -1,0 +1,88 @@
+"""Two things that must never go out, whatever planned them: an unsigned text, and a name of the family.
+
+Asked just before the call, beside the gate. The gate knows moments and holds; it is pure, and what is signed and what
+people are called stands in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nudges.library import naming, signing, texts
+from nudges.models.family import Parent
+from nudges.models.messages import Outbox
+from nudges.models.safety import Task
+from nudges.models.sequences import SequenceRow, SequenceVersion
+from schedules.values import Kind
+
+_AUTOMATED: Final = frozenset(("nudge", "reply", "system"))  # not a person's own words, never an answer to danger
+_TASK_DUE: Final = timedelta(days=1)
+
+
+def objections(session: Session, rows: Sequence[Outbox], parents: Mapping[int, Parent]) -> dict[int, str]:
+    """Why a text must not go, by its id; nothing for texts that may."""
+    found = _unsigned(session, [row for row in rows if row.gate and _is_gated(row.gate)])
+    automated = [row for row in rows if row.category in _AUTOMATED and row.parent_id in parents and row.id not in found]
+    return found | _naming(session, automated, parents)
+
+
+def tell_staff(session: Session, row: Outbox, why: str, *, now: datetime) -> None:
+    """A text that was held back is somebody's to mend."""
+    parent = session.get(Parent, row.parent_id) if row.parent_id is not None else None
+    if parent is None:
+        return
+    session.add(
+        Task(
+            program_id=parent.program_id,
+            family_id=parent.family_id,
+            parent_id=parent.id,
+            priority=2,
+            kind="step",
+            words=f"{row.step_id or 'A reply'}: {why}",
+            due_at=now + _TASK_DUE,
+            created_at=now,
+        )
+    )
+
+
+def _is_gated(gate: Mapping[str, object]) -> bool:
+    return gate.get("sequence") in texts.GATED or gate.get("kind") == Kind.CRISIS
+
+
+def _unsigned(session: Session, rows: Sequence[Outbox]) -> dict[int, str]:
+    waiting = {version_id: _waiting_steps(session, version_id) for version_id in {row.version_id for row in rows}}
+    return {
+        row.id: f"Not sent: {row.step_id} is not signed off. {waiting[row.version_id][row.step_id]}."
+        for row in rows
+        if row.step_id in waiting[row.version_id]
+    }
+
+
+def _waiting_steps(session: Session, version_id: int | None) -> dict[str | None, str]:
+    """Steps of a published version that still need a yes, with what is missing."""
+    found = session.execute(
+        select(SequenceRow.program_id, SequenceRow.key, SequenceVersion.yaml)
+        .join(SequenceVersion, SequenceVersion.sequence_id == SequenceRow.id)
+        .where(SequenceVersion.id == version_id)
+    ).one_or_none()
+    if found is None:
+        return {}
+    states = signing.waiting(session, found.program_id, texts.of_sequence(found.key, found.yaml))
+    return {state.text.step: signing.in_words([state]) for state in states}
+
+
+def _naming(session: Session, rows: Sequence[Outbox], parents: Mapping[int, Parent]) -> dict[int, str]:
+    families = {row.id: parents[row.parent_id].family_id for row in rows if row.parent_id is not None}
+    if not families:
+        return {}
+    names = naming.names_by_family(session, set(families.values()))
+    return {
+        row.id: naming.NAMED
+        for row in rows
+        if naming.names_somebody(session, row.body, family_id=families[row.id], names=names[families[row.id]])
+    }
