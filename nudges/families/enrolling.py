@@ -16,6 +16,7 @@ from nudges.families.consent import ConsentGiven
 from nudges.families.phones import to_e164
 from nudges.families.withdrawing import withdraw_queued
 from nudges.ledger import record
+from nudges.library import signing, texts
 from nudges.models.family import Family, FamilyStaff, Parent
 from nudges.models.program import Program
 from nudges.models.safety import Task
@@ -77,6 +78,7 @@ def add_parent(
        confirming digit, and is welcomed by the answer to it
     """
     number, shown = _checked(session, family, name=name, phone=phone, language=language, profile=profile)
+    _refuse_unsigned_crisis(session, family.program_id)
     by_text = consent.medium == "text"
     parent = Parent(
         program_id=family.program_id,
@@ -119,7 +121,8 @@ def start_sequence(
 ) -> Enrollment:
     """Put a parent into the live version of a sequence: whole, from a step on, or for `only` that step.
 
-    Being in it already changes nothing. Raises EnrollError, also when safety or an order stands against it.
+    Being in it already changes nothing. Raises EnrollError, also when safety, an order or a missing sign-off stands
+    against it.
     """
     parent = snapshots.locked(session, parent.id)
     running = _running(session, parent, key)
@@ -128,6 +131,9 @@ def start_sequence(
     version = programs.live_version(session, parent.program_id, key)
     if version is None:
         raise EnrollError(f"This program has no published sequence {key}.")
+    waiting = signing.waiting(session, parent.program_id, texts.of_sequence(key, version.yaml))
+    if waiting:
+        raise EnrollError(f"{key} cannot begin before its texts are signed off: {signing.in_words(waiting)}.")
     thread, policy = snapshots.thread_of(session, parent), _policy(session, parent)
     why_not = None if only else entry.refusal(key, thread, policy, now)
     if why_not is not None:
@@ -156,6 +162,17 @@ def start_sequence(
         details={"version": version.number, "at_step": at_step},
     )
     return row
+
+
+def _refuse_unsigned_crisis(session: Session, program_id: int) -> None:
+    """Replies to danger are never held back, so a clinician has to have read them before anybody can need one."""
+    program = session.get_one(Program, program_id)
+    waiting = signing.waiting(session, program_id, texts.of_crisis(program.country))
+    if waiting:
+        raise EnrollError(
+            f"Nobody can be enrolled before the replies to danger are signed off: {signing.in_words(waiting)}. "
+            "An admin finds them under Sign-off."
+        )
 
 
 def _stored(session: Session, row: Enrollment) -> Enrollment:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nudges.ledger import record
+from nudges.library import signing
 from nudges.models.program import Lane, Program
 from nudges.models.sequences import SequenceRow, SequenceVersion
 
@@ -31,7 +32,10 @@ def create_program(
     is_demo: bool = False,
     policy: Mapping[str, Any] | None = None,
 ) -> Program:
-    """A program with one lane, `sender` (a number or Messaging Service), and the shipped sequences as version 1."""
+    """A program with one lane, `sender` (a number or Messaging Service), and the shipped sequences as version 1.
+
+    The texts of a demo are marked as signed off by nobody; in a real program people sign them.
+    """
     program = Program(name=name, timezone=timezone, is_demo=is_demo, policy=dict(policy or {}), created_at=now)
     session.add(program)
     session.flush()
@@ -39,6 +43,8 @@ def create_program(
     pace = DEMO_PACE if is_demo else PACE
     session.add(Lane(program_id=program.id, sender=sender, segments_per_second=pace, tokens=pace))
     publish_shipped(session, program, shipped, now=now)
+    if is_demo:
+        signing.sign_demo(session, program, now=now)
     record.append(session, at=now, actor="system:setup", action="program.created", subject=f"program:{program.id}")
     return program
 

@@ -16,6 +16,8 @@ from nudges.families.withdrawing import withdraw_queued
 from nudges.inbound import danger, inbox, saying
 from nudges.inbound.texts import Handled, Received
 from nudges.ledger import record
+from nudges.library import signing
+from nudges.library import texts as library_texts
 from nudges.models.family import Parent
 from nudges.models.sequences import Enrollment, SequenceRow, StepOutcome
 from schedules import answers, localtime, render
@@ -158,6 +160,9 @@ class _Keeper:
     def words(self, reply: Reply) -> str | None:
         """A reply in the parent's words. One with a missing value is a task, never half a sentence."""
         thread = snapshots.thread_of(self.session, self.parent)
+        if (unsigned := self.unsigned(reply)) is not None:
+            self.add_task(2, f"A reply could not be sent: {unsigned} is not signed off. Answer in person.")
+            return saying.system(self.received, "person_soon")
         try:
             text = saying.rendered(self.received, self.texts(reply, thread), self.values(reply, thread), thread=thread)
         except render.MissingValue as missing:
@@ -166,6 +171,18 @@ class _Keeper:
         if reply.step is not None and reply.sequence is not None:
             self.said(reply.sequence, reply.step, thread)
         return text
+
+    def unsigned(self, reply: Reply) -> str | None:
+        """The name of a text that may not be used before its sign-off, if this is one."""
+        if reply.sequence in library_texts.GATED:
+            version = programs.live_version(self.session, self.parent.program_id, reply.sequence)
+            texts = library_texts.of_sequence(reply.sequence, version.yaml) if version is not None else ()
+            wanted = [text for text in texts if text.step == reply.step]
+        else:
+            faqs = (faq for faq in self.received.deps.library.faqs if faq.id == reply.system)
+            wanted = [library_texts.answer(faq.id, faq.texts, is_legal=faq.is_legal) for faq in faqs]
+        waiting = signing.waiting(self.session, self.parent.program_id, wanted)
+        return waiting[0].text.name if waiting else None
 
     def texts(self, reply: Reply, thread: Thread) -> Texts:
         if reply.texts is not None:

@@ -133,7 +133,8 @@ def _handle(
     danger.note_in_episode(received)
     if reaction is not None and not text:
         return Handled(how="reaction")
-    return inbox.without_loop(received, _first(received) or inbox.hand_over(received))
+    handled = inbox.without_names(received, _first(received) or inbox.hand_over(received))
+    return inbox.without_loop(received, handled)
 
 
 def _first(received: Received) -> Handled | None:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from nudges.alerts import holds
 from nudges.inbound import intents, saying
 from nudges.inbound.texts import Handled, Received
+from nudges.library import naming, signing, texts
 from nudges.models.messages import Inbound
 from nudges.models.safety import Task
 from schedules import faq, render
@@ -21,6 +22,7 @@ MOST_REPLIES: Final = 10  # automatic replies to one number in an hour
 MOST_TEXTS: Final = 60  # how far back a loop is looked for
 LOOP_LASTS: Final = timedelta(hours=1)
 MOST_QUESTIONS: Final = 3  # common questions answered in an hour; then a person
+_EDITABLE: Final = ("answer", "word", "faq")
 _HOLDING: Final = ("person", "picture", "unknown", "invited")
 
 
@@ -53,7 +55,7 @@ def common_question(received: Received) -> Handled | None:
     if parent is None or parent.status not in ("active", "paused"):
         return None
     asked = faq.find(received.text, received.deps.library.faqs)
-    if asked is None or _answered_lately(received) >= MOST_QUESTIONS:
+    if asked is None or _answered_lately(received) >= MOST_QUESTIONS or not _is_signed(received, asked):
         return None
     try:
         text = saying.rendered(received, asked.texts, {})
@@ -66,6 +68,12 @@ def common_question(received: Received) -> Handled | None:
         priority=3,
     )
     return Handled(how="faq", texts=(text,))
+
+
+def _is_signed(received: Received, asked: faq.Faq) -> bool:
+    """What touches danger or the law is answered by a person until a clinician or a lawyer has signed it off."""
+    text = texts.answer(asked.id, asked.texts, is_legal=asked.is_legal)
+    return not signing.waiting(received.session, received.sender.program.id, [text])
 
 
 def _answered_lately(received: Received) -> int:
@@ -165,6 +173,23 @@ def without_loop(received: Received, handled: Handled) -> Handled:
     if not handled.texts or not handled.is_chatter or not is_looping(received):
         return handled
     add_task(received, kind="loop", words="This number and we answer each other too often. Replies rest for an hour.")
+    return Handled(how=handled.how)
+
+
+def without_names(received: Received, handled: Handled) -> Handled:
+    """Silence in place of a text that holds a name of the family. What was done stays done.
+
+    Only what a program may edit is looked at: answers to danger, to STOP and to HELP are never held back.
+    """
+    parent = received.sender.parent
+    if handled.how not in _EDITABLE or not handled.texts or parent is None:
+        return handled
+    names = naming.names_by_family(received.session, {parent.family_id})[parent.family_id]
+    if not any(
+        naming.names_somebody(received.session, text, family_id=parent.family_id, names=names) for text in handled.texts
+    ):
+        return handled
+    add_task(received, kind="step", words=f"A reply: {naming.NAMED} Answer in person, and mend the text.")
     return Handled(how=handled.how)
 
 

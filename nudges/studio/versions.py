@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from nudges.families import snapshots
 from nudges.ledger import record
+from nudges.library import signing, texts
 from nudges.models.family import Parent
 from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion
 from nudges.studio.drafts import Checked, check_draft, discard_draft, open_draft
@@ -25,7 +26,7 @@ MOVES: Final = (NEW_ONLY, ALL)
 
 
 class CannotPublish(ValueError):
-    """The text has errors, or nothing changed; `checked` holds the findings."""
+    """The text has errors, is not signed off, or nothing changed; `checked` holds the findings."""
 
     def __init__(self, message: str, checked: Checked) -> None:
         super().__init__(message)
@@ -80,6 +81,7 @@ def _publish_text(
         raise ValueError(f"move should be one of: {', '.join(MOVES)}")
     checked = check_draft(text, key=row.key)
     _refuse_faults(checked)
+    _refuse_unsigned(session, row, text, checked)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     if row.live_number is not None and version_of(session, row, row.live_number).sha256 == sha256:
         raise CannotPublish("This is the live text already; there is nothing to publish.", checked)
@@ -99,6 +101,14 @@ def _publish_text(
 def _refuse_faults(checked: Checked) -> None:
     if checked.sequence is None or checked.errors:
         raise CannotPublish("The text has errors; mend them first.", checked)
+
+
+def _refuse_unsigned(session: Session, row: SequenceRow, text: str, checked: Checked) -> None:
+    """What needs a clinician's yes does not go live before it has it; the sign-off page shows the draft."""
+    waiting = signing.waiting(session, row.program_id, texts.of_sequence(row.key, text))
+    if waiting:
+        message = f"These texts need a sign-off before they can be published: {signing.in_words(waiting)}."
+        raise CannotPublish(message, checked)
 
 
 def _new_version(
