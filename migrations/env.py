@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from alembic import context
 
 from nudges import config
@@ -20,6 +21,9 @@ def run() -> None:
     url = context.config.attributes.get("url") or config.load().database_url
     engine = make_engine(url)
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # Several processes may start at once; on SQLite the transaction itself keeps the second one waiting.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(668343702)"))
         _migrate(connection)
     engine.dispose()
 

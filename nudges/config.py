@@ -39,11 +39,13 @@ class Settings:
     index_key: bytes  # keys the blind index of phone numbers
     spool_dir: Path
     run_scheduler: bool
+    engine: str  # "embedded" | "distributed": what triggers the beat
     tick_seconds: float
     sequences_dir: Path | None
     twilio: TwilioSettings | None
 
 
+ENGINES = ("embedded", "distributed")
 DEV_KEY = base64.urlsafe_b64encode(b"nudges-development-only-key-32b!").decode()
 
 
@@ -63,8 +65,9 @@ class _Reader:
         production = self.flag("NUDGES_PRODUCTION", default=False)
         channel = self.choice("NUDGES_CHANNEL", ("phone", "twilio"), default="phone")
         keys = self.keys(production=production)
+        database_url = self.database_url(production=production)
         settings = Settings(
-            database_url=self.database_url(production=production),
+            database_url=database_url,
             channel=channel,
             public_url=self.public_url(production=production, channel=channel),
             production=production,
@@ -73,6 +76,7 @@ class _Reader:
             index_key=self.index_key(keys, production=production),
             spool_dir=Path(self.get("NUDGES_SPOOL_DIR") or "var/spool"),
             run_scheduler=self.flag("NUDGES_RUN_SCHEDULER", default=True),
+            engine=self.engine(database_url),
             tick_seconds=self.seconds("NUDGES_TICK_SECONDS", default=2.0),
             sequences_dir=Path(path) if (path := self.get("NUDGES_SEQUENCES_DIR")) else None,
             twilio=self.twilio(production=production) if channel == "twilio" else None,
@@ -128,6 +132,15 @@ class _Reader:
         if not value.startswith(("sqlite:", "postgresql:", "postgresql+psycopg:")):
             self.faults.append("NUDGES_DATABASE_URL should start with sqlite: or postgresql:.")
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def engine(self, database_url: str) -> str:
+        value = self.choice("NUDGES_ENGINE", ENGINES, default="embedded")
+        if value == "distributed" and not database_url.startswith("postgresql"):
+            self.faults.append(
+                "NUDGES_ENGINE=distributed needs PostgreSQL: NUDGES_DATABASE_URL should look like "
+                "postgresql://user@host/nudges. With SQLite, leave NUDGES_ENGINE out."
+            )
+        return value
 
     def public_url(self, *, production: bool, channel: str) -> str:
         value = (self.get("NUDGES_PUBLIC_URL") or "http://127.0.0.1:8000").rstrip("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
@@ -15,7 +16,9 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from nudges.engine import ticks
+from nudges.engine.distributed import DistributedEngine
 from nudges.engine.embedded import EmbeddedEngine
+from nudges.engine.waking import Waker
 from nudges.web import auth, context, filters, health, hooks, phone, security
 from nudges.web.admin import programs, records, sequence_drafts, sequences, staff_accounts
 from nudges.web.counselor import alerts, care, conversation, enroll, families, inbox
@@ -105,14 +108,37 @@ def _broken(error: Exception) -> Response:
 
 
 def serve(app: Flask, wiring: Wiring, *, host: str, port: int) -> None:
-    """Serve until stopped, with the scheduler in the same process."""
+    """Serve until stopped, with the scheduler in the same process unless the settings leave that to workers."""
     # The encoder loads in seconds; the first crisis text must not wait for it.
     wiring.screen("warm up the encoder", recent=(), own_texts=(), open_episode=False)
-    engine = EmbeddedEngine()
+    engine = engine_of(wiring)
+    # What a page or a webhook queues is sent at once: by this process, or by whichever worker is free.
+    waker = Waker(wiring.sessions, partial(engine.wake, "send"))
     if wiring.settings.run_scheduler:
         ticks.attach(engine, wiring)
         engine.start()
     try:
         waitress.serve(app, host=host, port=port, threads=8)
     finally:
+        waker.stop()
         engine.stop()
+
+
+def work(wiring: Wiring) -> None:
+    """Run the scheduler alone, until a signal to leave: the batch under way is finished, and lanes are given back."""
+    engine = engine_of(wiring)
+    ticks.attach(engine, wiring)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: engine.leave())
+    waker = Waker(wiring.sessions, partial(engine.wake, "send"))
+    try:
+        engine.run_forever()
+    finally:
+        waker.stop()
+
+
+def engine_of(wiring: Wiring) -> EmbeddedEngine | DistributedEngine:
+    """The engine that the settings name."""
+    if wiring.settings.engine == "distributed":
+        return DistributedEngine(wiring.settings.database_url)
+    return EmbeddedEngine()

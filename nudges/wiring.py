@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, select
+import psycopg
+from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from nudges.channels.base import Channel
 from nudges.channels.phone import PhoneChannel
 from nudges.channels.twilio import TwilioChannel
-from nudges.clock import Clock, ShiftedClock, SystemClock
+from nudges.clock import Clock, SharedClock, ShiftedClock, SystemClock
 from nudges.config import Settings
 from nudges.crisis.screen import screen
 from nudges.db import Cipher, make_engine, make_sessions, use_cipher
 from nudges.families import programs
 from nudges.inbound.texts import Screen
+from nudges.library import signing
 from nudges.models.program import Program
 from nudges.outbound import simulated
 from schedules.catalog import Library, load_library
@@ -59,8 +61,29 @@ def build(settings: Settings) -> Wiring:
 
 
 def clock_of(settings: Settings, engine: Engine) -> Clock:
-    """The machine's clock; with simulated phones one that the demo program can move."""
-    return SystemClock() if settings.channel == "twilio" else ShiftedClock(lambda: demo_offset(engine))
+    """The database's clock, or the machine's where the database is a file; with simulated phones the demo moves it."""
+    clock = shared_clock(engine) if engine.dialect.name == "postgresql" else SystemClock()
+    return clock if settings.channel == "twilio" else ShiftedClock(lambda: demo_offset(engine), clock)
+
+
+def shared_clock(engine: Engine) -> SharedClock:
+    """The clock of a PostgreSQL server, read now and then on connections that are being taken out anyway.
+
+    So asking for the time never waits for a database: while it is away, the seconds are counted on.
+    """
+    clock = SharedClock()
+
+    def read(connection: psycopg.Connection, record: object, proxy: object) -> None:
+        if not clock.is_due():
+            return
+        with suppress(psycopg.Error):  # whoever takes the connection will see what is wrong with it
+            row = connection.execute("SELECT clock_timestamp()").fetchone()
+            if row is not None:
+                clock.read(row[0])
+            connection.rollback()
+
+    event.listen(engine, "checkout", read)
+    return clock
 
 
 def demo_offset(engine: Engine) -> float:
@@ -95,6 +118,11 @@ def channel_of(settings: Settings, sessions: sessionmaker[Session], clock: Clock
 
 
 def publish_shipped(session: Session, library: Library, *, now: datetime) -> None:
-    """Give every program the shipped sequences that it does not have yet. What was edited is never touched."""
-    for program in session.scalars(select(Program)):
+    """Give every program the shipped sequences that it does not have yet. What was edited is never touched.
+
+    A demo's shipped texts are marked as signed, those that came with this release too.
+    """
+    for program in session.scalars(select(Program)).all():
         programs.publish_shipped(session, program, library.sources, now=now)
+        if program.is_demo:
+            signing.sign_demo(session, program, now=now)

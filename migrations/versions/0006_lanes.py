@@ -15,8 +15,17 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    # When a lane has something to send next: asked at each beat, so it must not depend on how much is queued.
+    op.create_index(
+        "ix_outbox_due",
+        "outbox",
+        ["lane_id", "not_before"],
+        sqlite_where=sa.text("status = 'queued'"),
+        postgresql_where=sa.text("status = 'queued'"),
+    )
+    op.create_index("ix_provider_events_at", "provider_events", ["at"])
 
 
 def downgrade() -> None:
-    pass
+    op.drop_index("ix_provider_events_at", table_name="provider_events")
+    op.drop_index("ix_outbox_due", table_name="outbox")

@@ -11,6 +11,7 @@ import click
 # command → module and name. Loaded when called for: `lint` and `screen` need neither Flask nor a database.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("nudges.cli.service", "serve"),
+    "worker": ("nudges.cli.worker", "worker"),
     "migrate": ("nudges.cli.service", "migrate"),
     "demo": ("nudges.cli.service", "make_demo"),
     "create-admin": ("nudges.cli.service", "create_admin"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Final
 
@@ -13,39 +14,42 @@ from sqlalchemy.engine import make_url
 
 from nudges import config, wiring
 from nudges.config import ConfigError, Settings
+from nudges.engine import tables
 from nudges.wiring import Wiring
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
-def settings_or_stop() -> Settings:
-    """The settings; ends the command with every fault named when there are any."""
+def settings_or_stop(*, engine: str | None = None) -> Settings:
+    """The settings; ends the command with every fault named when there are any. `engine` wins over NUDGES_ENGINE."""
     try:
-        return config.load()
+        return config.load(os.environ if engine is None else {**os.environ, "NUDGES_ENGINE": engine})
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
 
 
-def ready() -> Wiring:
+def ready(*, engine: str | None = None) -> Wiring:
     """Settings read, database migrated, objects built."""
-    settings = settings_or_stop()
+    settings = settings_or_stop(engine=engine)
     log()
     migrate_database(settings)
     return wiring.build(settings)
 
 
 def migrate_database(settings: Settings) -> None:
-    """Run all migrations. Makes the folder of a SQLite file first."""
+    """Run all migrations, and make the distributed engine's tables. Makes the folder of a SQLite file first."""
     url = make_url(settings.database_url)
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     alembic = Config(str(ROOT / "alembic.ini"))
     alembic.attributes["url"] = settings.database_url
     command.upgrade(alembic, "head")
+    if settings.engine == "distributed":
+        tables.make(settings.database_url)
 
 
 def log() -> None:
     """Log to standard error; libraries that would log numbers or chatter are quieted."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for name in ("apscheduler", "alembic", "twilio.http_client"):  # the last would log numbers in URLs
+    for name in ("apscheduler", "procrastinate", "alembic", "twilio.http_client"):  # the last would log numbers in URLs
         logging.getLogger(name).setLevel(logging.WARNING)

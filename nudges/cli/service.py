@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from nudges import demo, factory, wiring
 from nudges.cli.ready import migrate_database, ready, settings_or_stop
-from nudges.config import Settings
+from nudges.config import ENGINES, Settings
 from nudges.demo import NotHere, SignIn
 from nudges.families import programs
 from nudges.families.staff import StaffError, create_staff
@@ -26,9 +26,10 @@ from nudges.wiring import Wiring
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, envvar="PORT", help="Port to listen on (or PORT).")
 @click.option("--with-demo", is_flag=True, help="Make the demo families first, if there are none.")
-def serve(host: str, port: int, with_demo: bool) -> None:
+@click.option("--engine", type=click.Choice(ENGINES), help="What triggers the beat (or NUDGES_ENGINE).")
+def serve(host: str, port: int, with_demo: bool, engine: str | None) -> None:
     """Serve the pages and webhooks, and run the scheduler, in one process."""
-    built = ready()
+    built = ready(engine=engine)
     sign_ins = _seeded(built) if with_demo else ()
     with built.sessions.begin() as session:
         wiring.publish_shipped(session, built.library, now=built.clock.now())

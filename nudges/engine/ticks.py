@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
 
+from sqlalchemy import func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from nudges.alerts import escalation
-from nudges.engine.base import Engine
+from nudges.clock import ticking
+from nudges.engine import cleaning
+from nudges.engine.base import Engine, Turn
 from nudges.inbound import spool
 from nudges.inbound.texts import Deps
+from nudges.models.family import Parent
 from nudges.models.program import Heartbeat
 from nudges.outbound import lanes, planner, reconcile, sender, simulated
 from nudges.wiring import Wiring
@@ -23,48 +27,75 @@ from nudges.wiring import Wiring
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS: Final = 10.0  # escalation counts minutes, look-ups too: more often would only cost
+CLEAN_SECONDS: Final = 3600.0
+SLICE_SECONDS: Final = 2.0  # how long one turn stays with a lane, so that a thread is never one lane's for long
+LEAST_SECONDS: Final = 0.05  # between two turns, when the first could do nothing with what was due
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Duty:
-    """A periodic duty, how often it runs and so when it is late."""
+    """A periodic duty, how often it runs and so when it is late.
+
+    `run` does all of it. What it had to do may give another duty something to do: `wakes` names that one when
+    `run` counts anything under `wakes_for`. `due` is when it will have something to do next, if that can be known.
+    """
 
     name: str
     seconds: float
     run: Callable[[Wiring], dict[str, int]]
+    wakes: str | None = None
+    wakes_for: str = ""
+    due: Callable[[Wiring], datetime | None] | None = None
 
 
 def duties(wiring: Wiring) -> tuple[Duty, ...]:
     """What an engine must trigger."""
     beat = wiring.settings.tick_seconds
     return (
-        Duty(name="plan", seconds=beat, run=plan),
-        Duty(name="send", seconds=beat, run=send),
+        Duty(name="plan", seconds=beat, run=plan, wakes="send", wakes_for="queued", due=next_plan),
+        Duty(name="send", seconds=beat, run=send, due=next_text),
         Duty(name="watch", seconds=max(beat, WATCH_SECONDS), run=watch),
+        Duty(name="clean", seconds=CLEAN_SECONDS, run=clean),
     )
 
 
 def attach(engine: Engine, wiring: Wiring) -> None:
-    """Have an engine trigger every duty."""
+    """Have an engine trigger every duty. Sending is one turn for each lane that has something to send."""
     for duty in duties(wiring):
-        engine.every(duty.seconds, duty.name, partial(safely, duty, wiring))
+        work = replace(duty, run=partial(call_lanes, engine)) if duty.name == "send" else duty
+        engine.every(duty.seconds, duty.name, partial(take_turn, engine, work, wiring))
 
 
-def safely(duty: Duty, wiring: Wiring) -> None:
+def take_turn(engine: Engine, duty: Duty, wiring: Wiring, turn: Turn) -> float | None:
+    """Run a duty, or its part for one lane; in how many seconds it has something to do again, if that is known."""
+    if turn.lane_id is not None:
+        return send_lane(wiring, turn.lane_id, turn)
+    done = safely(duty, wiring)
+    if done is None:
+        return None
+    if duty.wakes is not None and done.get(duty.wakes_for):
+        engine.wake(duty.wakes)
+    at = duty.due(wiring) if duty.due is not None else None
+    return None if at is None else max(LEAST_SECONDS, (at - wiring.clock.now()).total_seconds())
+
+
+def safely(duty: Duty, wiring: Wiring) -> dict[str, int] | None:
     """Run a duty. A failure is logged and leaves no heartbeat, so readiness shows it; the next beat tries again."""
     try:
-        run(duty, wiring)
+        return run(duty, wiring)
     except Exception as error:
         # The class only: a database error quotes its parameters.
         logger.error("a duty failed: %s", type(error).__name__, extra={"action": duty.name})
+        return None
 
 
-def run(duty: Duty, wiring: Wiring) -> None:
-    """Run a duty, and note that it came to its end."""
+def run(duty: Duty, wiring: Wiring) -> dict[str, int]:
+    """Run a duty, and note that it came to its end. What it did, in counts."""
     began = wiring.clock.now()
     done = duty.run(wiring)
     with wiring.sessions.begin() as session:
         _note_beat(session, duty.name, began, {"every": duty.seconds, **done})
+    return done
 
 
 def _note_beat(session: Session, duty: str, at: datetime, detail: Mapping[str, float]) -> None:
@@ -88,26 +119,75 @@ def plan(wiring: Wiring) -> dict[str, int]:
     return asdict(planner.plan_due(wiring.sessions, now=now, library=wiring.library))
 
 
+def next_plan(wiring: Wiring) -> datetime | None:
+    """When the next parent's moment comes."""
+    watched = Parent.status.in_([literal(status, literal_execute=True) for status in ("active", "paused")])
+    with wiring.sessions() as session:
+        return session.scalar(select(func.min(Parent.next_at)).where(watched, Parent.next_at.is_not(None)))
+
+
 def send(wiring: Wiring) -> dict[str, int]:
-    """Drain every lane, and let the simulated carrier report."""
+    """Drain every lane one after the other, and let the simulated carrier report: a beat without an engine."""
     now = wiring.clock.now()
     with wiring.sessions.begin() as session:
         ids = lanes.lane_ids(session, now)
-    handed_over = 0
-    for lane_id in ids:
-        drained = sender.drain(
-            wiring.sessions,
-            wiring.channel,
+    stay = wiring.settings.tick_seconds / 2
+    drain = drainer(wiring)
+    drained = [drain(lane_id, stay_seconds=stay) for lane_id in ids]
+    _let_phones_report(wiring)
+    return {"lanes": len(ids), "handed_over": sum(one.handed_over for one in drained)}
+
+
+def call_lanes(engine: Engine, wiring: Wiring) -> dict[str, int]:
+    """Wake each lane whose turn has come: a lane with nothing to send costs nothing."""
+    now = wiring.clock.now()
+    with wiring.sessions() as session:
+        turns = lanes.turns(session, now)
+    due = [lane_id for lane_id, at in turns.items() if at <= now]
+    for lane_id in due:
+        engine.wake("send", lane_id)
+    _let_phones_report(wiring)
+    return {"lanes": len(due)}
+
+
+def next_text(wiring: Wiring) -> datetime | None:
+    """When a lane has something to send next. Lanes whose turn has come have been woken."""
+    now = wiring.clock.now()
+    with wiring.sessions() as session:
+        return min((at for at in lanes.turns(session, now).values() if at > now), default=None)
+
+
+def send_lane(wiring: Wiring, lane_id: int, turn: Turn) -> float | None:
+    """Stay with one lane for a slice; in how many seconds it has something to send again, if anybody knows."""
+    until = ticking() + SLICE_SECONDS
+    try:
+        drained = drainer(wiring)(
             lane_id,
-            clock=wiring.clock,
-            owner=wiring.owner,
-            stay_seconds=wiring.settings.tick_seconds / 2,
+            stay_seconds=SLICE_SECONDS,
+            goes_on=lambda: ticking() < until and not turn.stopping.is_set(),
+            sleep=turn.stopping.wait,
         )
-        handed_over += drained.handed_over
+        if not drained.had_lane:
+            return None  # its holder looks again after giving it back, so what has come in is not forgotten
+        now = wiring.clock.now()
+        with wiring.sessions() as session:
+            at = lanes.turns(session, now, lane_id=lane_id).get(lane_id)
+    except Exception as error:
+        logger.error("a lane failed: %s", type(error).__name__, extra={"action": "send", "lane_id": lane_id})
+        return None
+    least = 0.0 if drained.handed_over or drained.ended else LEAST_SECONDS
+    return None if at is None else max(least, (at - now).total_seconds())
+
+
+def drainer(wiring: Wiring) -> Callable[..., sender.Drained]:
+    """`sender.drain`, with what this process gives it."""
+    return partial(sender.drain, wiring.sessions, wiring.channel, clock=wiring.clock, owner=wiring.owner)
+
+
+def _let_phones_report(wiring: Wiring) -> None:
     if wiring.channel.name == "phone":
         with wiring.sessions.begin() as session:
-            simulated.report(session, now=now)
-    return {"lanes": len(ids), "handed_over": handed_over}
+            simulated.report(session, now=wiring.clock.now())
 
 
 def watch(wiring: Wiring) -> dict[str, int]:
@@ -118,6 +198,11 @@ def watch(wiring: Wiring) -> dict[str, int]:
     replayed = spool.replay(wiring.sessions, spool.of(wiring.settings), deps=deps_of(wiring), now=now)
     looked = reconcile.look(wiring.sessions, wiring.channel, clock=wiring.clock)
     return {"escalated": escalated, "replayed": replayed, **asdict(looked)}
+
+
+def clean(wiring: Wiring) -> dict[str, int]:
+    """Remove what has served its purpose, as docs/privacy.md promises."""
+    return asdict(cleaning.clean(wiring.sessions, spool.of(wiring.settings), now=wiring.clock.now()))
 
 
 def deps_of(wiring: Wiring) -> Deps:

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 SUFFIX: Final = ".text"
 BROKEN: Final = ".broken"  # kept for a person to look at
 LATE_REPLY_LASTS: Final = timedelta(hours=1)
+DRAFT_LASTS: Final = timedelta(minutes=10)  # no write takes so long: whoever began it is gone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +69,22 @@ class Spool:
     def waiting(self) -> list[Path]:
         """Kept texts, oldest first."""
         return sorted(self._folder.glob(f"*{SUFFIX}")) if self._folder.is_dir() else []
+
+    def rescue_drafts(self, *, now: datetime) -> int:
+        """Put right what a crash left half-way: a draft that is whole is kept, one that is not goes. How many."""
+        rescued = 0
+        for draft in sorted(self._folder.glob("*.part")) if self._folder.is_dir() else []:
+            if f"{now - DRAFT_LASTS:%Y%m%dT%H%M%S}" < draft.name:
+                continue  # it may be being written
+            with suppress(FileNotFoundError):
+                rescued += 1
+                try:
+                    self.read(draft)
+                except (ValueError, KeyError, TypeError):
+                    draft.unlink()  # the provider had no answer, and has tried again
+                else:
+                    draft.rename(draft.with_suffix(SUFFIX))
+        return rescued
 
     def read(self, path: Path) -> Kept:
         """Raises ValueError for a file that no key opens or that holds something else, OSError when it is gone."""

@@ -49,6 +49,13 @@ class Outbox(Base):
             postgresql_where=text("status = 'queued'"),
         ),
         Index(
+            "ix_outbox_due",
+            "lane_id",
+            "not_before",
+            sqlite_where=text("status = 'queued'"),
+            postgresql_where=text("status = 'queued'"),
+        ),
+        Index(
             "ix_outbox_unsettled",
             "status",
             "attempted_at",
@@ -107,7 +114,10 @@ class ProviderEvent(Base):
     """A raw status callback, kept whether or not it was understood. Repeats are harmless."""
 
     __tablename__ = "provider_events"
-    __table_args__ = (UniqueConstraint("provider_id", "status", "error_code"),)
+    __table_args__ = (
+        UniqueConstraint("provider_id", "status", "error_code"),
+        Index("ix_provider_events_at", "at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     provider_id: Mapped[str]

@@ -1,4 +1,9 @@
-"""Lanes: who may drain one now, and how many segments it may still send. The lease row decides, on any database."""
+"""Lanes: who may drain one now, and how many segments it may still send. The lease row decides, on any database.
+
+`now` is the one clock that all machines share (wiring.clock_of): the database's on PostgreSQL, and on SQLite that of
+the only machine there is. A lease that ends far later than one can be given is from before that clock was set
+back, and binds nobody.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, func, literal, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
+from nudges.models.messages import Outbox
 from nudges.models.program import Lane
+from nudges.outbound import outbox
+from nudges.outbound.status import QUEUED, SENDING, UNKNOWN
 
 LEASE: Final = timedelta(seconds=10)  # a dead machine's lane is taken over after so long
 BURST_SECONDS: Final = 1.0  # how many seconds' worth of segments a rested lane may send at once
+FIRST_LOOK: Final = timedelta(seconds=90)  # after an attempt whose end nobody knows; a callback often comes by then
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,21 +43,49 @@ class Lease:
 
 def lane_ids(session: Session, now: datetime) -> list[int]:
     """Lanes that are not paused."""
-    return list(
-        session.scalars(
-            select(Lane.id).where(or_(Lane.paused_until.is_(None), Lane.paused_until <= now)).order_by(Lane.id)
-        )
-    )
+    return list(session.scalars(select(Lane.id).where(_rested(now)).order_by(Lane.id)))
+
+
+def turns(session: Session, now: datetime, *, lane_id: int | None = None) -> dict[int, datetime]:
+    """When each lane has something to send next, or the one asked about: not paused, a text's turn, a full bucket.
+
+    A moment that is not after `now` says that it may be drained now. Lanes with nothing queued are left out.
+    """
+    queued = literal(QUEUED, literal_execute=True)  # spelled out, or the partial index is not seen
+    first = select(func.min(Outbox.not_before)).where(Outbox.lane_id == Lane.id, Outbox.status == queued)
+    lanes = select(Lane, first.scalar_subquery()).where(_rested(now))
+    if lane_id is not None:
+        lanes = lanes.where(Lane.id == lane_id)
+    rows = session.execute(lanes.execution_options(populate_existing=True))
+    return {lane.id: max(at, _paid_for_at(lane, now)) for lane, at in rows if at is not None}
+
+
+def _paid_for_at(lane: Lane, now: datetime) -> datetime:
+    """When the bucket holds a segment again."""
+    return now + timedelta(seconds=max(0.0, 1.0 - filled(lane, now)) / lane.segments_per_second)
+
+
+def _rested(now: datetime) -> ColumnElement[bool]:
+    return or_(Lane.paused_until.is_(None), Lane.paused_until <= now)
 
 
 def take(session: Session, lane_id: int, *, owner: str, now: datetime) -> Lease | None:
-    """Take a lane that is free, or whose holder has let its lease run out. None when somebody else drains it."""
+    """Take a lane that is free, or whose holder has let its lease run out. None when somebody else drains it.
+
+    What an earlier holder left in the middle of a call becomes `unknown`, to be looked up; it never goes back to the
+    queue, because the provider may have it. `owner` is for people to read: the token decides.
+    """
     taken = session.execute(
         update(Lane)
         .where(
             Lane.id == lane_id,
-            or_(Lane.paused_until.is_(None), Lane.paused_until <= now),
-            or_(Lane.owner.is_(None), Lane.owner == owner, Lane.lease_until.is_(None), Lane.lease_until <= now),
+            _rested(now),
+            or_(
+                Lane.owner.is_(None),
+                Lane.lease_until.is_(None),
+                Lane.lease_until <= now,
+                Lane.lease_until > now + 2 * LEASE,
+            ),
         )
         .values(owner=owner, token=Lane.token + 1, lease_until=now + LEASE)
         .returning(Lane.token, Lane.sender, Lane.segments_per_second)
@@ -56,7 +93,26 @@ def take(session: Session, lane_id: int, *, owner: str, now: datetime) -> Lease 
     ).one_or_none()
     if taken is None:
         return None
-    return Lease(lane_id=lane_id, owner=owner, token=taken[0], until=now + LEASE, sender=taken[1], pace=taken[2])
+    lease = Lease(lane_id=lane_id, owner=owner, token=taken[0], until=now + LEASE, sender=taken[1], pace=taken[2])
+    _disown(session, lease, now=now)
+    return lease
+
+
+def _disown(session: Session, lease: Lease, *, now: datetime) -> None:
+    sending = literal(SENDING, literal_execute=True)
+    orphans = select(Outbox.id).where(
+        Outbox.lane_id == lease.lane_id, Outbox.status == sending, Outbox.claimed_by != lease.name
+    )
+    for outbox_id in session.scalars(orphans).all():
+        outbox.move(
+            session,
+            outbox_id,
+            from_status=SENDING,
+            to_status=UNKNOWN,
+            reason="whoever was sending it has lost the lane",
+            now=now,
+            not_before=now + FIRST_LOOK,
+        )
 
 
 def renew(session: Session, lease: Lease, *, now: datetime) -> Lane | None:

@@ -19,7 +19,6 @@ from nudges.outbound.status import EXPIRED, FAILED, QUEUED, SENDING, UNKNOWN
 
 logger = logging.getLogger(__name__)
 
-FIRST_LOOK: Final = timedelta(seconds=90)  # a status callback often settles it by then
 BACKOFF: Final = timedelta(seconds=5)  # doubled at each try
 MOST_BACKOFF: Final = timedelta(minutes=10)
 LATER: Final = timedelta(hours=2)
@@ -100,7 +99,7 @@ def _unknown(session: Session, row: Outbox, error: ChannelError, now: datetime) 
         to_status=UNKNOWN,
         reason=f"no certain answer ({error.code})",
         now=now,
-        not_before=now + FIRST_LOOK,
+        not_before=now + lanes.FIRST_LOOK,
         error_code=error.code,
     )
     return True
