@@ -114,7 +114,8 @@ def _tiers(counted: Sequence[Hit], scores: Scores | None, level: Level) -> list[
         return []
     named = {h.tier for h in counted if h.tier is not None and h.level is Level.CRISIS}
     named = named or {h.tier for h in counted if h.tier is not None}
-    if scores and scores.tier and (not named or scores.tier_margin > 0):
+    told = any(h.decisive and h.tier is not None for h in counted)  # people here named the danger
+    if scores and scores.tier and not told and (not named or scores.tier_margin > 0):
         rest = [t for t in LEAD if t in named and t is not scores.tier]
         return [scores.tier, *rest]
     return [t for t in LEAD if t in named]

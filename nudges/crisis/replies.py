@@ -70,6 +70,11 @@ def reply(
     return _compose(key, lang, country, _state(lang, alerted, edition), edition)
 
 
+def written(key: str, *, lang: Lang, country: str, alerted: bool, by: Edition) -> str:
+    """The reply of this name as `by` would send it. Raises KeyError for a name that there is not."""
+    return _compose(key, lang, country, _ending(key, lang, alerted, by), by)
+
+
 def here_still(*, lang: Lang, country: str = "US", alerted: bool) -> str:
     """The shorter answer to a second text of the same kind in an open episode."""
     edition = in_force()
