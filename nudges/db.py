@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -98,6 +99,22 @@ def _cipher() -> Cipher:
     return _Keyring.cipher
 
 
+class AsStored(str):
+    """A sealed text as another row holds it, to be stored again as it is."""
+
+    __slots__ = ()
+
+
+class Encoded(str):
+    """JSON that is written already, for a JSON column."""
+
+    __slots__ = ()
+
+
+def _as_json(value: Any) -> str:
+    return value if isinstance(value, Encoded) else json.dumps(value)
+
+
 class Sealed(TypeDecorator[str]):
     """Text that is encrypted at rest: names, phone numbers, message bodies."""
 
@@ -105,7 +122,7 @@ class Sealed(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else _cipher().seal(value)
+        return value if value is None or isinstance(value, AsStored) else _cipher().seal(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else _cipher().open(value)
@@ -126,12 +143,19 @@ class Base(DeclarativeBase):
 def make_engine(url: str) -> Engine:
     """An engine for SQLite (WAL, foreign keys, immediate transactions) or PostgreSQL (UTC sessions)."""
     if url.startswith("sqlite"):
-        engine = create_engine(url, connect_args={"timeout": 15, "check_same_thread": False}, hide_parameters=True)
+        engine = create_engine(
+            url,
+            connect_args={"timeout": 15, "check_same_thread": False},
+            hide_parameters=True,
+            json_serializer=_as_json,
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
         return engine
     # An error's text must not quote a name, a number or a body: parameters stay out of it.
-    return create_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True)
+    return create_engine(
+        url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True, json_serializer=_as_json
+    )
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:

@@ -115,6 +115,11 @@ def profile_of(parent: family.Parent) -> values.Profile:
     return _profile(json.dumps({**parent.profile, "pref_lang": parent.language}, sort_keys=True))
 
 
+def profile_from(stored: str, language: str) -> values.Profile:
+    """The same from the profile's JSON text."""
+    return _profile_from(stored, language)
+
+
 def sequence_of(session: Session, version_id: int) -> values.Sequence:
     """A published version as the core reads it, parsed once per text and process."""
     key, number, sha256 = session.execute(
@@ -122,7 +127,7 @@ def sequence_of(session: Session, version_id: int) -> values.Sequence:
         .join(sequences.SequenceRow, sequences.SequenceRow.id == sequences.SequenceVersion.sequence_id)
         .where(sequences.SequenceVersion.id == version_id)
     ).one()
-    return _parsed(session, version_id, key, number, sha256)
+    return parsed(session, version_id, key, number, sha256)
 
 
 @lru_cache(maxsize=64)
@@ -135,16 +140,22 @@ def _profile(data: str) -> values.Profile:
     return profile.parse(json.loads(data), where="the family's profile")
 
 
-_SEQUENCES: dict[str, values.Sequence] = {}  # by sha256 of the text; versions never change
+@lru_cache(maxsize=4096)
+def _profile_from(stored: str, language: str) -> values.Profile:
+    return _profile(json.dumps({**json.loads(stored), "pref_lang": language}, sort_keys=True))
 
 
-def _parsed(session: Session, version_id: int, key: str, number: int, sha256: str) -> values.Sequence:
-    if sha256 not in _SEQUENCES:
+_SEQUENCES: dict[tuple[str, int], values.Sequence] = {}  # by sha256 of the text and number; versions never change
+
+
+def parsed(session: Session, version_id: int, key: str, number: int, sha256: str) -> values.Sequence:
+    """A published version, read and parsed once per text and process."""
+    if (sha256, number) not in _SEQUENCES:
         text = session.scalars(
             select(sequences.SequenceVersion.yaml).where(sequences.SequenceVersion.id == version_id)
         ).one()
-        _SEQUENCES[sha256] = catalog.parse(text, name=key)
-    return replace(_SEQUENCES[sha256], version=number)
+        _SEQUENCES[sha256, number] = replace(catalog.parse(text, name=key), version=number)
+    return _SEQUENCES[sha256, number]
 
 
 def _enrollments(session: Session, ids: Iterable[int]) -> Mapping[int, list[values.Enrollment]]:
@@ -158,7 +169,7 @@ def _enrollments(session: Session, ids: Iterable[int]) -> Mapping[int, list[valu
         .execution_options(populate_existing=True)
     )
     for row, number, sha256 in rows.all():
-        sequence = _parsed(session, row.version_id, row.sequence_key, number, sha256)
+        sequence = parsed(session, row.version_id, row.sequence_key, number, sha256)
         found[row.parent_id].append(enrollment_value(row, sequence))
     return found
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
 from nudges.models.safety import LedgerEntry
@@ -16,6 +17,33 @@ from nudges.models.safety import LedgerEntry
 GENESIS: Final = "genesis"  # what the first entry follows
 _LOCK: Final = 5_184_003  # any constant: one advisory lock per database, held until the transaction ends
 _BATCH: Final = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """What `append_all` is given; the same as the arguments of `append`."""
+
+    at: datetime
+    actor: str
+    action: str
+    family_id: int | None = None
+    parent_id: int | None = None
+    subject: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def append_all(session: Session, entries: Sequence[Entry]) -> None:
+    """Add many entries at once, in their order: the end of the chain is looked up once."""
+    if not entries:
+        return
+    _wait_for_turn(session)
+    previous = head(session)
+    rows: list[dict[str, Any]] = []
+    for entry in entries:
+        columns = {**asdict(entry), "details": dict(entry.details), "previous_hash": previous}
+        previous = _hash_of(LedgerEntry(**columns))
+        rows.append({**columns, "hash": previous})
+    session.execute(insert(LedgerEntry), rows)
 
 
 def append(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -28,6 +28,7 @@ PRIORITY: Final[Mapping[str, int]] = {
 }
 URGENT: Final = frozenset({"crisis_reply", "staff_page"})
 PURGED: Final = "the parent asked us to stop"
+NO_LANE: Final = "This program has no sender. Add a lane before enrolling anyone."
 
 
 class NoLane(LookupError):
@@ -95,8 +96,18 @@ def lane_of(session: Session, program_id: int) -> int:
     """The program's lane. Parents stay with one sender: a change of number looks like a stranger. Raises NoLane."""
     lane_id = session.scalar(select(Lane.id).where(Lane.program_id == program_id).order_by(Lane.id).limit(1))
     if lane_id is None:
-        raise NoLane("This program has no sender. Add a lane before enrolling anyone.")
+        raise NoLane(NO_LANE)
     return lane_id
+
+
+def lanes_of(session: Session, program_ids: set[int]) -> dict[int, int]:
+    """The lane of each program that has one."""
+    rows = session.execute(
+        select(Lane.program_id, func.min(Lane.id).label("lane_id"))
+        .where(Lane.program_id.in_(program_ids))
+        .group_by(Lane.program_id)
+    )
+    return {row.program_id: row.lane_id for row in rows}
 
 
 def ready(session: Session, lane_id: int, *, now: datetime, limit: int) -> list[Outbox]:

@@ -1,0 +1,262 @@
+"""Many parents at once, for the planner and the lanes: rows as they are stored, in four queries for all of them.
+
+What is JSON stays text until somebody needs it, and phones and names stay sealed: most parents of a batch stand
+exactly alike but for their ids (see `Reading.alike`), so a thread is built once for all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, Select, Text, cast, func, or_, select, type_coerce
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from nudges.families import snapshots
+from nudges.models.family import FamilyStaff, KeyDate, Parent
+from nudges.models.program import Staff
+from nudges.models.safety import Hold
+from nudges.models.sequences import Enrollment, SequenceVersion
+from schedules import state, values
+
+_PLANNED: Final = ("active", "paused")
+_OF_ENROLLMENT: Final = re.compile(r'"enrollment":\s*"(\d+)"')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Enrolled:
+    """A running enrollment. `name` stands for its id in whatever the core sees (see `Reading.alike`)."""
+
+    id: int
+    name: str
+    version_id: int
+    sequence: values.Sequence
+    started_at: datetime
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """One parent's rows. `phone` is sealed; `state` has each enrollment's name where the id was."""
+
+    id: int
+    program_id: int
+    family_id: int
+    revision: int
+    status: str
+    paused_until: datetime | None
+    phone_problem: str | None
+    phone: str
+    profile: str
+    language: str
+    state: str
+    enrollments: tuple[Enrolled, ...] = ()
+    key_dates: tuple[values.KeyDate, ...] = ()
+    holds: tuple[values.Hold, ...] = ()
+    staff_id: int | None = None  # the counselor whose name the family's texts carry
+
+    def alike(self) -> tuple[object, ...]:
+        """Equal for two parents about whom the core must decide the same: all that it sees, without their ids."""
+        return (
+            self.program_id,
+            self.staff_id,
+            self.status,
+            self.paused_until,
+            self.profile,
+            self.language,
+            self.state,
+            tuple((e.name, e.version_id, e.started_at, e.state) for e in self.enrollments),
+            self.key_dates,
+            self.holds,
+        )
+
+    def thread(self) -> values.Thread:
+        """As the core sees them, with names in the place of enrollment ids."""
+        stored = json.loads(self.state)
+        return values.Thread(
+            profile=snapshots.profile_from(self.profile, self.language),
+            status=self.status,
+            paused_until=self.paused_until,
+            pace=state.pace_from_json(stored) if stored else values.Pace(),
+            enrollments=tuple(
+                state.enrollment_from_json(json.loads(e.state), id=e.name, sequence=e.sequence, started_at=e.started_at)
+                for e in self.enrollments
+            ),
+            key_dates=self.key_dates,
+            holds=self.holds,
+        )
+
+
+def claim_due(session: Session, now: datetime, limit: int) -> list[Reading]:
+    """Parents whose moment has come, the longest overdue first, until this transaction ends nobody else's.
+
+    On PostgreSQL parents whom somebody else holds are left out; on SQLite this transaction holds the only write lock.
+    """
+    due = (
+        _columns()
+        .where(Parent.status.in_(_PLANNED), Parent.next_at.is_not(None), Parent.next_at <= now)
+        .order_by(Parent.next_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return _complete(session, session.execute(due).all())
+
+
+def claim(session: Session, parent_id: int) -> Reading | None:
+    """One parent who may be planned for, due or not; nobody else's until this transaction ends."""
+    one = _columns().where(Parent.id == parent_id, Parent.status.in_(_PLANNED)).with_for_update()
+    return next(iter(_complete(session, session.execute(one).all())), None)
+
+
+def of(session: Session, ids: set[int]) -> dict[int, Reading]:
+    """Parents by id, whatever their status."""
+    if not ids:
+        return {}
+    rows = session.execute(_columns().where(Parent.id.in_(ids))).all()
+    return {reading.id: reading for reading in _complete(session, rows)}
+
+
+def first_names(session: Session, staff_ids: set[int]) -> dict[int, str]:
+    """How texts call each counselor."""
+    rows = session.execute(select(Staff.id, Staff.name).where(Staff.id.in_(staff_ids))) if staff_ids else ()
+    return {staff_id: name.split()[0] for staff_id, name in rows}
+
+
+def _columns() -> Select[Any]:
+    return select(
+        Parent.id,
+        Parent.program_id,
+        Parent.family_id,
+        Parent.revision,
+        Parent.status,
+        Parent.paused_until,
+        Parent.phone_problem,
+        type_coerce(Parent.phone, Text()).label("phone"),
+        _as_text(Parent.profile).label("profile"),
+        Parent.language,
+        _as_text(Parent.state).label("state"),
+    )
+
+
+def _as_text(column: InstrumentedAttribute[dict[str, Any]]) -> Any:
+    return cast(column, Text())
+
+
+def _complete(session: Session, rows: Sequence[Row[Any]]) -> list[Reading]:
+    """The rest of what the core sees, in one query each."""
+    if not rows:
+        return []
+    ids = [row.id for row in rows]
+    families = {row.family_id for row in rows}
+    enrollments = _enrollments(session, ids)
+    key_dates = _key_dates(session, ids)
+    holds = _holds(session, families)
+    staff = _counselors(session, families)
+    return [
+        Reading(
+            **(row._asdict() | {"state": _with_names(row.state, enrollments[row.id])}),
+            enrollments=tuple(enrollments[row.id]),
+            key_dates=tuple(key_dates[row.id]),
+            holds=tuple(hold for whose, hold in holds[row.family_id] if whose in (None, row.id)),
+            staff_id=staff.get(row.family_id),
+        )
+        for row in rows
+    ]
+
+
+def _with_names(stored: str, enrollments: Sequence[Enrolled]) -> str:
+    """The pace as text, each enrollment's name in the place of its id: questions and plans belong to one."""
+    if '"enrollment"' not in stored:
+        return stored
+    names = {str(enrolled.id): enrolled.name for enrolled in enrollments}
+    return _OF_ENROLLMENT.sub(lambda found: f'"enrollment": "{names.get(found[1], found[1])}"', stored)
+
+
+def with_ids(text: str, enrollments: Sequence[Enrolled]) -> str:
+    """JSON that the core's values were written to, with ids in the place of names again."""
+    for enrolled in enrollments:
+        text = text.replace(f'"{enrolled.name}"', f'"{enrolled.id}"')
+    return text
+
+
+def _enrollments(session: Session, ids: Sequence[int]) -> Mapping[int, list[Enrolled]]:
+    rows = session.execute(
+        select(
+            Enrollment.id,
+            Enrollment.parent_id,
+            Enrollment.sequence_key,
+            Enrollment.version_id,
+            Enrollment.started_at,
+            _as_text(Enrollment.state).label("state"),
+            SequenceVersion.number,
+            SequenceVersion.sha256,
+        )
+        .join(SequenceVersion, SequenceVersion.id == Enrollment.version_id)
+        .where(Enrollment.parent_id.in_(ids), Enrollment.status == "active")
+        .order_by(Enrollment.id)
+    ).all()
+    by_parent: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        by_parent[row.parent_id].append(row)
+    found: defaultdict[int, list[Enrolled]] = defaultdict(list)
+    for parent_id, of_parent in by_parent.items():
+        # The core breaks ties by id as text: names keep that order.
+        rank = {id_: n for n, id_ in enumerate(sorted(str(row.id) for row in of_parent))}
+        found[parent_id] = [_enrolled(session, row, f"#{rank[str(row.id)]:02d}") for row in of_parent]
+    return found
+
+
+def _enrolled(session: Session, row: Row[Any], name: str) -> Enrolled:
+    sequence = snapshots.parsed(session, row.version_id, row.sequence_key, row.number, row.sha256)
+    return Enrolled(
+        id=row.id,
+        name=name,
+        version_id=row.version_id,
+        sequence=sequence,
+        started_at=row.started_at,
+        state=row.state,
+    )
+
+
+def _key_dates(session: Session, ids: Sequence[int]) -> Mapping[int, list[values.KeyDate]]:
+    found: defaultdict[int, list[values.KeyDate]] = defaultdict(list)
+    rows = session.execute(
+        select(KeyDate.parent_id, KeyDate.kind, KeyDate.nth, KeyDate.at, KeyDate.status, KeyDate.on_date)
+        .where(KeyDate.parent_id.in_(ids))
+        .order_by(KeyDate.kind, KeyDate.nth)
+    )
+    for parent_id, kind, nth, at, status, on_date in rows:
+        key_date = values.KeyDate(kind=kind, nth=nth, at=at, status=status, date_only=on_date is not None)
+        found[parent_id].append(key_date)
+    return found
+
+
+def _holds(session: Session, families: set[int]) -> Mapping[int, list[tuple[int | None, values.Hold]]]:
+    """Open holds by family; each with the one parent whom it is about, none for the whole family."""
+    rows = session.execute(
+        select(Hold.family_id, Hold.scope, Hold.parent_id, Hold.kind, Hold.placed_at, Hold.until)
+        .where(Hold.family_id.in_(families), Hold.released_at.is_(None))
+        .where(or_(Hold.scope == "family", Hold.parent_id.is_not(None)))
+        .order_by(Hold.id)
+    )
+    found: defaultdict[int, list[tuple[int | None, values.Hold]]] = defaultdict(list)
+    for family_id, scope, parent_id, kind, since, until in rows:
+        whose = None if scope == "family" else parent_id
+        found[family_id].append((whose, values.Hold(kind=kind, since=since, until=until)))
+    return found
+
+
+def _counselors(session: Session, families: set[int]) -> dict[int, int]:
+    """By family, the counselor with the longest account."""
+    rows = session.execute(
+        select(FamilyStaff.family_id, func.min(Staff.id).label("staff_id"))
+        .join(Staff, Staff.id == FamilyStaff.staff_id)
+        .where(FamilyStaff.family_id.in_(families), Staff.is_active)
+        .group_by(FamilyStaff.family_id)
+    )
+    return {row.family_id: row.staff_id for row in rows}
