@@ -9,8 +9,9 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
+from nudges.alerts import pages
 from nudges.ledger import record
-from nudges.models.messages import Outbox
+from nudges.models.on_call import AlertPage
 from nudges.models.program import Staff
 from nudges.models.safety import Alert, AlertEvent
 
@@ -81,16 +82,23 @@ def resolve(session: Session, alert: Alert, staff_id: int, outcome: str, note: s
 
 
 def acknowledge_by_phone(session: Session, staff: Staff, now: datetime) -> Alert | None:
-    """The answer "1" to a page: takes the alert that this person was paged about last. None when there is none."""
-    alert = session.scalar(
-        select(Alert)
-        .join(Outbox, Outbox.alert_id == Alert.id)
-        .where(Outbox.staff_id == staff.id, Outbox.category == "staff_page", Alert.status == "open")
-        .order_by(Outbox.id.desc())
-        .limit(1)
+    """The answer "1" to a page: takes the alert that it named. None when there is none.
+
+    That is the gravest open alert of the newest page that this person got.
+    """
+    theirs = (
+        select(AlertPage)
+        .join(Alert, Alert.id == AlertPage.alert_id)
+        .where(AlertPage.staff_id == staff.id, Alert.status == "open")
     )
-    if alert is None:
+    newest = session.scalar(theirs.order_by(AlertPage.id.desc()).limit(1))
+    if newest is None:
         return None
+    page = AlertPage.outbox_id == newest.outbox_id
+    if newest.outbox_id is None:
+        page = AlertPage.notice_id == newest.notice_id
+    named = session.scalars(select(Alert).where(Alert.id.in_(theirs.where(page).with_only_columns(Alert.id)))).all()
+    alert = pages.gravest_of(named)
     acknowledge(session, alert, staff.id, "by text", now)
     return alert
 

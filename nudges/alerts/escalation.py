@@ -7,8 +7,17 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nudges.alerts import paging
+from nudges.alerts import paging, rota_watch, unconfirmed
 from nudges.models.safety import Alert, AlertEvent
+
+
+def watch(session: Session, now: datetime) -> dict[str, int]:
+    """One look at everything that somebody must be told of by the clock. What was done, in counts."""
+    return {
+        "unconfirmed": unconfirmed.look(session, now),
+        "gaps": rota_watch.look(session, now),
+        "escalated": escalate_due(session, now),
+    }
 
 
 def escalate_due(session: Session, now: datetime, *, limit: int = 100) -> int:

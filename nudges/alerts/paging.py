@@ -1,118 +1,106 @@
-"""Paging staff: texts without names or words of the parent, to whoever the ladder says, until somebody answers."""
+"""Paging staff: texts and notices without names or words of the parent, to whoever the ladder says, until somebody
+answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nudges.alerts import ladder
-from nudges.families import staff as people
+from nudges.alerts import circles, ladder, on_call, pages, reach, topics
+from nudges.alerts.ladder import Circle
 from nudges.models.messages import Outbox
-from nudges.models.program import Lane, Staff
+from nudges.models.on_call import AlertPage
 from nudges.models.safety import Alert, AlertEvent
-from schedules import segments
 
-PAGE_PRIORITY: Final = 1  # after a crisis reply, before everything else
-PAGE_LASTS: Final = timedelta(hours=2)  # a page that could not leave for so long says nothing any more
 NOBODY: Final = "Nobody is on call: alerts cannot be paged"
 NOBODY_MARK: Final = " (nobody is on call)"
 NO_SENDER_MARK: Final = " (no sender to page with)"
+SHUT_MARK: Final = " (an on-call person cannot be reached)"
 REPLY_LOST_MARK: Final = " - reply NOT delivered, phone them now"
 OPTED_OUT_MARK: Final = " - opted out: phone, texts cannot reach them"
 LASTING_MARKS: Final = (REPLY_LOST_MARK, OPTED_OUT_MARK)
 _TITLE_LIMIT: Final = 200
+_ABUSE: Final = "abuse_dv"
 
 
 def page_due(session: Session, alert: Alert, *, now: datetime) -> tuple[int, ...]:
-    """Climb every rung that is due and page its people. Returns their staff ids.
+    """Climb every rung that is due and page its people. Returns the ids of those on duty who have a page coming.
 
-    An alert that nobody can be paged about says so in its title, and opens an alert of its own.
+    Somebody who should be paged but cannot be stands on the alert, and the next person is paged in their place. An
+    alert that nobody on duty can be paged about says so in its title, opens an alert of its own, and goes to
+    everyone who can be reached at all: that is no promise, so it is not counted as paged.
     """
-    reach = _climb(alert, now=now)
-    if not reach:
+    calls = _climb(session, alert, now=now)
+    if not calls:
         return ()
-    to_page = _people(session, alert.program_id, reach)
-    if not to_page:
+    called = circles.call(session, alert, calls, now=now)
+    for person in called.shut:
+        _say_shut(session, alert, person.id, now=now)
+    if called.is_on_duty:
+        unmark(alert, NOBODY_MARK)
+    else:
         _say_nobody(session, alert, now=now)
-        return ()
-    unmark(alert, NOBODY_MARK)
-    return tuple(person.id for person in to_page if _page(session, alert, person, now=now))
+    # In the order of their ids: two alerts that page the same people at once must not wait for each other.
+    ways = sorted(called.ways, key=lambda ways: ways.person.id)
+    paged = tuple(way.person.id for way in ways if _page(session, alert, way, called.is_on_duty, now=now))
+    if alert.rung == 1 or Circle.EVERYONE in calls:
+        for address in reach.addresses_of_program(session, alert.program_id):
+            pages.notify(session, alert, address, now=now)
+    return paged if called.is_on_duty else ()
 
 
-def _climb(alert: Alert, *, now: datetime) -> int:
-    """Move `rung` and `escalate_at` past everything due. The widest reach among it; 0 when nothing was due."""
-    reach = 0
+def ladder_of(alert: Alert) -> ladder.Ladder:
+    """The ladder that an alert climbs."""
+    return ladder.ladder_of(alert.severity, alert.tier)
+
+
+def _climb(session: Session, alert: Alert, *, now: datetime) -> tuple[Circle, ...]:
+    """Move `rung` and `escalate_at` past everything due. Whom that calls; nobody when nothing was due."""
+    rungs, calls = ladder_of(alert), dict[Circle, None]()
     while alert.escalate_at is not None and alert.escalate_at <= now:
-        step = ladder.rung(alert.severity, alert.rung)
-        reach = max(reach, step.reach if step is not None else 0)
+        step = ladder.rung(rungs, alert.rung)
+        calls |= dict.fromkeys(step.calls if step is not None else ())
         start = alert.escalate_at - timedelta(minutes=step.after_minutes if step is not None else 0)
         alert.rung += 1
-        alert.escalate_at = ladder.due_at(alert.severity, alert.rung, start)
-    return reach
+        alert.escalate_at = ladder.due_at(rungs, alert.rung, start)
+    if calls and alert.tier != _ABUSE and _ABUSE in topics.topics_of(session, alert):
+        calls[Circle.SAFEGUARDING] = None
+    return tuple(calls)
 
 
-def _people(session: Session, program_id: int, reach: int) -> Sequence[Staff]:
-    if reach < ladder.EVERYONE:
-        return people.on_call(session, program_id)[:reach]
-    return session.scalars(
-        select(Staff)
-        .where(Staff.program_id == program_id, Staff.is_active, Staff.on_call_phone.is_not(None))
-        .order_by(Staff.on_call_rank, Staff.id)
-    ).all()
-
-
-def _page(session: Session, alert: Alert, person: Staff, *, now: datetime) -> bool:
-    lane_id = session.scalar(select(Lane.id).where(Lane.program_id == alert.program_id).order_by(Lane.id).limit(1))
-    if lane_id is None or person.on_call_phone is None:
+def _page(session: Session, alert: Alert, ways: reach.Ways, is_on_duty: bool, *, now: datetime) -> bool:
+    is_paged = pages.page_person(session, alert, ways, now=now)
+    if not is_paged:
         mark(alert, NO_SENDER_MARK)
         return False
-    body = page_text(alert)
-    session.add(
-        Outbox(
-            lane_id=lane_id,
-            staff_id=person.id,
-            alert_id=alert.id,
-            category="staff_page",
-            priority=PAGE_PRIORITY,
-            to=person.on_call_phone,
-            body=body,
-            segments=segments.count(body).parts,
-            status="queued",
-            not_before=now,
-            expires_at=now + PAGE_LASTS,
-            created_at=now,
-        )
-    )
-    session.add(AlertEvent(alert_id=alert.id, event="paged", staff_id=person.id, at=now))
+    event = "paged" if is_on_duty else "paged_off_duty"
+    session.add(AlertEvent(alert_id=alert.id, event=event, staff_id=ways.person.id, at=now))
     session.flush()
     return True
 
 
-def page_text(alert: Alert) -> str:
-    """What a pager shows. It names nobody and quotes nothing."""
-    return f"Nudges alert {alert.id}. {alert.title}. Reply 1 to say you have it, then open the alerts page."
+def _say_shut(session: Session, alert: Alert, staff_id: int, *, now: datetime) -> None:
+    """Said once for each person: the ladder asks for them again and again."""
+    mark(alert, SHUT_MARK)
+    if not _has_event(session, alert, "unreachable", staff_id):
+        note = "No way to page them: no phone or address, or their phone has texted STOP. The next person was paged."
+        session.add(AlertEvent(alert_id=alert.id, event="unreachable", staff_id=staff_id, note=note, at=now))
+        session.flush()
 
 
 def _say_nobody(session: Session, alert: Alert, *, now: datetime) -> None:
     mark(alert, NOBODY_MARK)
     session.add(AlertEvent(alert_id=alert.id, event="nobody_on_call", at=now))
-    raise_system_alert(session, alert.program_id, title=NOBODY, why="Set an on-call phone under Staff.", now=now)
+    why = "Fill the on-call rota, or give somebody a phone and a place in the standing order under Staff."
+    raise_system_alert(session, alert.program_id, title=NOBODY, why=why, now=now)
 
 
 def raise_system_alert(session: Session, program_id: int, *, title: str, why: str, now: datetime) -> Alert:
     """Tell staff on the dashboard that the service itself needs them; one open alert for each title."""
-    alert = session.scalar(
-        select(Alert).where(
-            Alert.program_id == program_id,
-            Alert.level == "system",
-            Alert.title == title,
-            Alert.status != "resolved",
-        )
-    )
+    alert = open_system_alert(session, program_id, title)
     if alert is None:
         alert = Alert(program_id=program_id, level="system", severity=0, why=why, title=title, raised_at=now)
         session.add(alert)
@@ -122,39 +110,91 @@ def raise_system_alert(session: Session, program_id: int, *, title: str, why: st
     return alert
 
 
-def report_undelivered(session: Session, outbox_row: Outbox, now: datetime) -> Alert | None:
+def open_system_alert(session: Session, program_id: int, title: str) -> Alert | None:
+    return session.scalar(
+        select(Alert).where(
+            Alert.program_id == program_id,
+            Alert.level == "system",
+            Alert.title == title,
+            Alert.status != "resolved",
+        )
+    )
+
+
+def resolve_system_alert(session: Session, program_id: int, *, title: str, now: datetime) -> bool:
+    """The fault is gone by itself: its alert ends. False when there was none."""
+    alert = open_system_alert(session, program_id, title)
+    if alert is None:
+        return False
+    alert.status, alert.resolution, alert.resolved_at = "resolved", "fixed", now
+    session.add(AlertEvent(alert_id=alert.id, event="resolved", at=now))
+    session.flush()
+    return True
+
+
+def report_undelivered(
+    session: Session, outbox_row: Outbox, now: datetime, *, has_opted_out: bool = False
+) -> Alert | None:
     """A crisis reply or a page did not arrive: the alert says so and the next people are paged at once.
 
-    Called when a text has ended failed, undelivered or given up. None for texts that belong to no alert.
+    Called when a text has ended failed, undelivered or given up. `has_opted_out`: the carrier refuses texts to this
+    phone. None for texts that belong to no alert.
     """
-    if outbox_row.alert_id is None or outbox_row.category not in ("crisis_reply", "staff_page"):
+    if outbox_row.category == "crisis_reply" and outbox_row.alert_id is not None:
+        return reply_lost(session, outbox_row.alert_id, event="reply_undelivered", now=now)
+    if outbox_row.category != "staff_page":
         return None
-    alert = session.get_one(Alert, outbox_row.alert_id, with_for_update=True, populate_existing=True)
-    is_reply = outbox_row.category == "crisis_reply"
-    event = "reply_undelivered" if is_reply else "page_undelivered"
-    is_news = is_reply or not _failed_before(session, alert, outbox_row.staff_id)
-    session.add(AlertEvent(alert_id=alert.id, event=event, staff_id=outbox_row.staff_id, at=now))
+    if has_opted_out and outbox_row.staff_id is not None:
+        on_call.duty_of(session, outbox_row.staff_id).phone_stopped_at = now
+    linked = session.scalars(
+        select(AlertPage.alert_id).where(AlertPage.outbox_id == outbox_row.id).order_by(AlertPage.alert_id)
+    ).all()
+    ids = linked or ([outbox_row.alert_id] if outbox_row.alert_id is not None else [])
+    lost = [page_lost(session, alert_id, outbox_row.staff_id, now=now) for alert_id in ids]
+    return lost[-1] if lost else None
+
+
+def reply_lost(session: Session, alert_id: int, *, event: str, now: datetime) -> Alert:
+    """The parent does not have the instructions: whoever has the alert is called again."""
+    alert = _locked(session, alert_id)
+    session.add(AlertEvent(alert_id=alert.id, event=event, at=now))
+    session.flush()
     if alert.status == "resolved":
         return alert
-    if is_reply:
-        mark(alert, REPLY_LOST_MARK)
-        alert.status = "open"  # whoever had it believed that the parent has the instructions
+    mark(alert, REPLY_LOST_MARK)
+    alert.status = "open"  # whoever had it believed that the parent has the instructions
+    _climb_now(session, alert, now=now)
+    return alert
+
+
+def page_lost(
+    session: Session, alert_id: int, staff_id: int | None, *, now: datetime, note: str | None = None
+) -> Alert:
+    """A page did not arrive. The first time for each person the next rung is climbed at once: no storm."""
+    alert = _locked(session, alert_id)
+    is_news = not _has_event(session, alert, "page_undelivered", staff_id)
+    session.add(AlertEvent(alert_id=alert.id, event="page_undelivered", staff_id=staff_id, note=note, at=now))
+    session.flush()
     if alert.status == "open" and is_news:
         _climb_now(session, alert, now=now)
     return alert
 
 
-def _failed_before(session: Session, alert: Alert, staff_id: int | None) -> bool:
-    """Has a page to this phone failed before? A dead phone calls the next people once; the ladder goes on by itself."""
+def _locked(session: Session, alert_id: int) -> Alert:
+    return session.get_one(Alert, alert_id, with_for_update=True, populate_existing=True)
+
+
+def _has_event(session: Session, alert: Alert, event: str, staff_id: int | None) -> bool:
     known = select(AlertEvent.id).where(
-        AlertEvent.alert_id == alert.id, AlertEvent.event == "page_undelivered", AlertEvent.staff_id == staff_id
+        AlertEvent.alert_id == alert.id,
+        AlertEvent.event == event,
+        AlertEvent.staff_id == staff_id if staff_id is not None else AlertEvent.staff_id.is_(None),
     )
     return session.scalar(known.limit(1)) is not None
 
 
 def _climb_now(session: Session, alert: Alert, *, now: datetime) -> None:
-    step = ladder.rung(alert.severity, alert.rung)
-    if step is None:
+    if ladder.rung(ladder_of(alert), alert.rung) is None:
         return
     alert.escalate_at = now
     page_due(session, alert, now=now)

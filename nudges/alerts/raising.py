@@ -7,25 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from nudges.alerts import ladder, paging
+from nudges.alerts import ladder, on_call, paging, topics
+from nudges.alerts.topics import topics_of
 from nudges.ledger import record
-from nudges.models.family import Family, FamilyStaff
+from nudges.models.family import FamilyStaff
 from nudges.models.messages import Inbound
+from nudges.models.on_call import AlertPage
 from nudges.models.program import Staff
 from nudges.models.safety import Alert, AlertEvent
 
-SUBJECTS: Final = {
-    "suicide_selfharm": "suicide or self-harm",
-    "harm_others": "harm to others",
-    "abuse_dv": "abuse",
-    "overdose_poison": "overdose or poison",
-    "runaway_missing": "missing",
-    "unsafe_behaviour": "unsafe behavior",
-    "parent_distress": "parent in distress",
-}
 _LEVELS: Final = {"check": 1, "crisis": 2}
 
 
@@ -95,9 +88,9 @@ def _open(session: Session, concern: Concern, *, now: datetime) -> Raised:
         tier=concern.tier,
         severity=concern.severity,
         why=concern.why,
-        title=title_of(session, concern),
+        title=topics.title_of(session, level=concern.level, family_id=concern.family_id, topics=_topics_in(concern)),
         raised_at=now,
-        escalate_at=ladder.due_at(concern.severity, 0, now),
+        escalate_at=ladder.due_at(ladder.ladder_of(concern.severity, concern.tier), 0, now),
     )
     session.add(alert)
     session.flush()
@@ -118,7 +111,7 @@ def _open(session: Session, concern: Concern, *, now: datetime) -> Raised:
 def _is_worse(session: Session, alert: Alert, concern: Concern) -> bool:
     if concern.severity > alert.severity or _LEVELS[concern.level] > _LEVELS[alert.level]:
         return True
-    return concern.tier is not None and concern.tier not in topics_of(session, alert, but=concern.inbound)
+    return not topics_of(session, alert, but=concern.inbound).issuperset(_topics_in(concern))
 
 
 def _worsen(session: Session, alert: Alert, concern: Concern, *, now: datetime) -> Raised:
@@ -127,11 +120,12 @@ def _worsen(session: Session, alert: Alert, concern: Concern, *, now: datetime) 
         alert.level, alert.tier, alert.severity = concern.level, concern.tier or alert.tier, concern.severity
         alert.why = concern.why
     warnings = [words for words in paging.LASTING_MARKS if words in alert.title]
-    alert.title = title_of(session, concern, alert=alert)
+    about = {*topics_of(session, alert), *_topics_in(concern)}
+    alert.title = topics.title_of(session, level=alert.level, family_id=alert.family_id, topics=about)
     for words in warnings:
         paging.mark(alert, words)
     alert.status, alert.rung = "open", 0
-    alert.escalate_at = ladder.due_at(alert.severity, 0, now)
+    alert.escalate_at = ladder.due_at(paging.ladder_of(alert), 0, now)
     session.add(AlertEvent(alert_id=alert.id, event="worse", at=now))
     session.flush()
     return Raised(alert=alert, is_new=False, is_worse=True, paged=paging.page_due(session, alert, now=now))
@@ -143,38 +137,31 @@ def _note(session: Session, alert: Alert, event: str, concern: Concern, *, now: 
     session.flush()
 
 
-def topics_of(session: Session, alert: Alert, *, but: Inbound | None = None) -> frozenset[str]:
-    """Every tier that a text of this episode touched, as the screen saw it; `but` leaves one text out."""
-    rows = session.execute(
-        select(Inbound.id, Inbound.screening)
-        .join(AlertEvent, AlertEvent.inbound_id == Inbound.id)
-        .where(AlertEvent.alert_id == alert.id)
+def _topics_in(concern: Concern) -> tuple[str, ...]:
+    seen = topics.tiers_in(concern.inbound.screening) if concern.inbound is not None else ()
+    return (*seen, *((concern.tier,) if concern.tier is not None else ()))
+
+
+def open_alerts(session: Session, staff: Staff, *, now: datetime) -> Sequence[Alert]:
+    """The alerts that this person answers for, most severe first."""
+    rows = select(Alert).where(
+        Alert.program_id == staff.program_id, Alert.status != "resolved", *answers_for(session, staff, now=now)
     )
-    seen = [screening for inbound_id, screening in rows if but is None or inbound_id != but.id]
-    named = {tier for screening in seen for tier in (screening.get("tier"), *screening.get("also_tiers", ()))}
-    return frozenset(tier for tier in (*named, alert.tier) if tier)
-
-
-def title_of(session: Session, concern: Concern, *, alert: Alert | None = None) -> str:
-    """A line fit for a pager: level, family code, topic. No name, no number, no word of the text."""
-    level, tier = (alert.level, alert.tier) if alert is not None else (concern.level, concern.tier)
-    code = None
-    if concern.family_id is not None:
-        code = session.scalar(select(Family.code).where(Family.id == concern.family_id))
-    subject = SUBJECTS.get(tier or "", "emergency" if level == "crisis" else "please check")
-    return f"{'Crisis' if level == 'crisis' else 'Check'}, {code or 'unknown number'}: {subject}"
-
-
-def open_alerts(session: Session, staff: Staff) -> Sequence[Alert]:
-    """The alerts that this person answers for, most severe first.
-
-    Admins and whoever is on call see all of the program; a counselor sees those of the families assigned to them.
-    """
-    rows = select(Alert).where(Alert.program_id == staff.program_id, Alert.status != "resolved")
-    if staff.role != "admin" and staff.on_call_rank is None:
-        mine = select(FamilyStaff.family_id).where(FamilyStaff.staff_id == staff.id)
-        rows = rows.where(Alert.family_id.in_(mine))
     return session.scalars(rows.order_by(Alert.severity.desc(), Alert.raised_at, Alert.id)).all()
+
+
+def answers_for(session: Session, staff: Staff, *, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Conditions for a SELECT on alerts.
+
+    Admins and whoever is on call see all of the program; a counselor sees those of the families assigned to them
+    and those that they were paged about, because the ladder calls everyone in the end.
+    """
+    is_on_call = staff.on_call_rank is not None or staff.id in on_call.on_duty(session, staff.program_id, at=now).ids
+    if staff.role == "admin" or is_on_call:
+        return ()
+    mine = select(FamilyStaff.family_id).where(FamilyStaff.staff_id == staff.id)
+    paged = select(AlertPage.alert_id).where(AlertPage.staff_id == staff.id)
+    return (or_(Alert.family_id.in_(mine), Alert.id.in_(paged)),)
 
 
 def open_alert_of(session: Session, *, parent_id: int) -> Alert | None:

@@ -16,6 +16,7 @@ from nudges.db import blind_index
 from nudges.families.phones import to_e164
 from nudges.ledger import record
 from nudges.models.family import Family, FamilyStaff
+from nudges.models.on_call import StaffDuty
 from nudges.models.program import Program, Staff
 
 ROLES: Final = ("counselor", "admin")
@@ -89,7 +90,10 @@ def set_on_call(session: Session, staff: Staff, *, phone: str | None, rank: int 
     """Who is paged, and in which order (1 first). Without phone nobody is paged. Raises PhoneError, StaffError."""
     if rank is not None and (rank < 1 or not phone):
         raise StaffError("The on-call order counts from 1 and needs a phone number.")
+    before = staff.on_call_phone
     staff.on_call_phone = to_e164(phone) if phone else None
+    if staff.on_call_phone != before and (duty := session.get(StaffDuty, staff.id)) is not None:
+        duty.phone_stopped_at = None  # the new phone has not texted STOP
     staff.on_call_phone_index = blind_index(staff.on_call_phone) if staff.on_call_phone else None
     staff.on_call_rank = rank
     details = {"rank": rank}

@@ -69,6 +69,11 @@ def raise_one(
 
 
 def pages(session):
+    """That somebody was paged, each time: a page that still waits takes the next one in."""
+    return session.scalars(select(AlertEvent).where(AlertEvent.event == "paged").order_by(AlertEvent.id)).all()
+
+
+def page_texts(session):
     return session.scalars(select(Outbox).where(Outbox.category == "staff_page").order_by(Outbox.id)).all()
 
 
@@ -133,7 +138,7 @@ def test_a_milder_text_does_not_lower_an_alert(session, people, parent, now):
 def test_titles_and_pages_name_nobody_and_quote_nothing(session, people, parent, now):
     alert = raise_one(session, people, parent, now).alert
     assert alert.title == f"Crisis, {people.family.code}: suicide or self-harm"
-    (page,) = pages(session)
+    (page,) = page_texts(session)
     for private in ("Rosa", "Invented", parent.phone, parent.phone[-4:], "wants to die"):
         assert private not in alert.title
         assert private not in page.body
@@ -146,12 +151,13 @@ def test_open_alerts_are_seen_by_those_who_answer_for_them(session, people, pare
     people.cal.on_call_rank = None
     session.flush()
     seen_by = {
-        name: alert in raising.open_alerts(session, getattr(people, name)) for name in ("ana", "ben", "cal", "dee")
+        name: alert in raising.open_alerts(session, getattr(people, name), now=now)
+        for name in ("ana", "ben", "cal", "dee")
     }
     assert seen_by == {"ana": True, "ben": True, "cal": False, "dee": True}
     people.cal.on_call_rank = 3
     session.flush()
-    assert alert in raising.open_alerts(session, people.cal)
+    assert alert in raising.open_alerts(session, people.cal, now=now)
 
 
 # ---------------------------------------------------------------- the ladder
@@ -169,16 +175,23 @@ def climb(session, alert, now, minutes):
 
 
 LADDERS = {
-    "emergency": (4, 3, {2: 3, 4: 3, 6: 3, 8: 3, 10: 3, 12: 3, 15: 3, 30: 3}),
-    "danger": (3, 1, {5: 2, 10: 3, 15: 3, 30: 3}),
-    "unsafe": (2, 1, {30: 2}),
-    "doubt": (1, 0, {30: 1}),
+    "emergency": (
+        4,
+        "overdose_poison",
+        3,
+        {**dict.fromkeys((2, 4, 6, 8, 10, 12), 3), 15: 3, **dict.fromkeys(range(16, 30, 2), 3), 31: 3},
+    ),
+    "danger": (3, "suicide_selfharm", 1, {5: 2, 10: 3, 15: 3, 30: 3}),
+    "missing": (3, "runaway_missing", 1, {5: 2, 10: 3, 15: 3, 30: 3}),
+    "unsafe, its two counselors first": (2, "unsafe_behaviour", 2, {30: 1}),
+    "an exhausted parent": (2, "parent_distress", 2, {}),
+    "doubt": (1, None, 0, {30: 1}),
 }
 
 
-@pytest.mark.parametrize(("severity", "at_once", "later"), LADDERS.values(), ids=LADDERS)
-def test_each_severity_climbs_its_own_ladder(session, people, parent, now, severity, at_once, later):
-    alert = raise_one(session, people, parent, now, severity=severity).alert
+@pytest.mark.parametrize(("severity", "tier", "at_once", "later"), LADDERS.values(), ids=LADDERS)
+def test_each_danger_climbs_its_own_ladder(session, people, parent, now, severity, tier, at_once, later):
+    alert = raise_one(session, people, parent, now, severity=severity, tier=tier).alert
     assert len(pages(session)) == at_once
     assert climb(session, alert, now, 31) == later
 
@@ -219,13 +232,15 @@ def test_two_watches_at_once_page_once(sessions, engine, now):
         assert len(pages(session)) == 2
 
 
-def test_every_ladder_is_in_order_and_never_stops():
-    for severity in (1, 2, 3, 4):
-        minutes = [ladder.rung(severity, number).after_minutes for number in range(30)]
-        assert minutes == sorted(set(minutes))
-        reach = [ladder.rung(severity, number).reach for number in range(30)]
-        assert reach == sorted(reach)
-    assert ladder.rung(0, 0) is None
+@pytest.mark.parametrize("tier", [None, "abuse_dv", "parent_distress"])
+@pytest.mark.parametrize("severity", [1, 2, 3, 4])
+def test_every_ladder_is_in_order_and_never_stops(severity, tier):
+    minutes = [ladder.rung(ladder.ladder_of(severity, tier), number).after_minutes for number in range(40)]
+    assert minutes == sorted(set(minutes))
+
+
+def test_a_fault_of_the_service_climbs_no_ladder():
+    assert ladder.rung(ladder.ladder_of(0, None), 0) is None
 
 
 # ---------------------------------------------------------------- nobody there, nothing delivered
@@ -264,7 +279,7 @@ def test_an_undelivered_crisis_reply_reopens_the_alert_and_pages_again(session, 
 
 def test_a_lost_page_calls_the_next_people_at_once(session, people, parent, now):
     alert = raise_one(session, people, parent, now).alert
-    (page,) = pages(session)
+    (page,) = page_texts(session)
     paging.report_undelivered(session, page, now + MINUTE)
     assert paged_people(session) == [people.ana.id, people.ana.id, people.ben.id]
     assert "page_undelivered" in [event.event for event in raising.events_of(session, alert)]

@@ -1,0 +1,177 @@
+"""Writing pages: a text to an on-call phone, a notice to an address; what waits together goes as one.
+
+A page that has not left yet takes the next alert in, and after a burst a phone gets one page a minute: two hundred
+alerts in ten seconds are a handful of texts, and each of them says how many alerts there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Session
+
+from nudges.alerts.reach import Ways
+from nudges.models.messages import Outbox
+from nudges.models.on_call import AlertPage, StaffAddress, StaffNotice
+from nudges.models.program import Lane, Staff
+from nudges.models.safety import Alert
+from schedules import segments
+
+PAGE_PRIORITY: Final = 1  # after a crisis reply, before everything else
+PAGE_LASTS: Final = timedelta(hours=2)  # a page that could not leave for so long says nothing any more
+BURST: Final = 4  # pages to one person within a minute; after that what comes is gathered
+GATHER: Final = timedelta(seconds=60)
+_EMERGENCY: Final = 4
+
+Row: TypeAlias = Outbox | StaffNotice
+
+
+def text_of(alerts: Sequence[Alert]) -> str:
+    """What a pager shows. It names nobody and quotes nothing."""
+    gravest = gravest_of(alerts)
+    if len(alerts) == 1:
+        return f"Nudges alert {gravest.id}. {gravest.title}. Reply 1 to say you have it, then open the alerts page."
+    return (
+        f"Nudges: {len(alerts)} alerts wait for somebody. The gravest is alert {gravest.id}. {gravest.title}. "
+        "Reply 1 to take it, then open the alerts page."
+    )
+
+
+def notice_of(alerts: Sequence[Alert]) -> str:
+    """The same for a messenger, which takes no answer."""
+    gravest = gravest_of(alerts)
+    more = "" if len(alerts) == 1 else f" {len(alerts)} alerts wait in all."
+    return f"Nudges alert {gravest.id}. {gravest.title}.{more} Open the alerts page to take it."
+
+
+def gravest_of(alerts: Sequence[Alert]) -> Alert:
+    return max(alerts, key=lambda alert: (alert.severity, alert.id))
+
+
+def page_person(session: Session, alert: Alert, ways: Ways, *, now: datetime) -> bool:
+    """Page somebody every way there is to them. False when there is none, or no sender for texts."""
+    is_paged = ways.phone is not None and _text(session, alert, ways.person, ways.phone, now=now)
+    for address in ways.addresses:
+        notify(session, alert, address, now=now)
+        is_paged = True
+    return is_paged
+
+
+def _text(session: Session, alert: Alert, person: Staff, phone: str, *, now: datetime) -> bool:
+    lane_id = session.scalar(select(Lane.id).where(Lane.program_id == alert.program_id).order_by(Lane.id).limit(1))
+    if lane_id is None:
+        return False
+    theirs = select(Outbox).where(Outbox.staff_id == person.id, Outbox.category == "staff_page")
+    waiting = session.scalar(theirs.where(Outbox.status == "queued").order_by(Outbox.id.desc()).limit(1))
+    if waiting is not None and _join(session, alert, waiting, now=now):
+        return True
+    lately = session.scalars(theirs.where(Outbox.created_at > now - GATHER).order_by(Outbox.created_at)).all()
+    body = text_of([alert])
+    row = Outbox(
+        lane_id=lane_id,
+        staff_id=person.id,
+        alert_id=alert.id,
+        category="staff_page",
+        priority=PAGE_PRIORITY,
+        to=phone,
+        body=body,
+        segments=segments.count(body).parts,
+        status="queued",
+        not_before=_when(session, alert, person.id, lately, now=now),
+        expires_at=now + PAGE_LASTS,
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    _link(session, alert, row, person.id, now=now)
+    return True
+
+
+def notify(session: Session, alert: Alert, address: StaffAddress, *, now: datetime) -> None:
+    """Queue a notice to an address, or add the alert to the one that waits there."""
+    theirs = select(StaffNotice).where(StaffNotice.address_id == address.id, StaffNotice.kind == "page")
+    waiting = session.scalar(theirs.where(StaffNotice.status == "queued").order_by(StaffNotice.id.desc()).limit(1))
+    if waiting is not None and _join(session, alert, waiting, now=now):
+        return
+    lately = session.scalars(theirs.where(StaffNotice.created_at > now - GATHER).order_by(StaffNotice.created_at)).all()
+    row = StaffNotice(
+        program_id=alert.program_id,
+        address_id=address.id,
+        kind="page",
+        body=notice_of([alert]),
+        status="queued",
+        not_before=_when(session, alert, address.staff_id, lately, now=now),
+        expires_at=now + PAGE_LASTS,
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    _link(session, alert, row, address.staff_id, now=now)
+
+
+def alerts_of(session: Session, row: Row) -> Sequence[Alert]:
+    """What a page speaks of, oldest first."""
+    return session.scalars(
+        select(Alert).join(AlertPage, AlertPage.alert_id == Alert.id).where(_is_about(row)).order_by(Alert.id)
+    ).all()
+
+
+def _when(session: Session, alert: Alert, staff_id: int | None, lately: Sequence[Row], *, now: datetime) -> datetime:
+    """At once; after a burst a minute after the page before. An emergency's first page to somebody never waits."""
+    if len(lately) < BURST:
+        return now
+    known = select(AlertPage.id).where(AlertPage.alert_id == alert.id, AlertPage.staff_id == staff_id).limit(1)
+    if alert.severity == _EMERGENCY and session.scalar(known) is None:
+        return now
+    return max(now, lately[-1].not_before + GATHER)
+
+
+def _join(session: Session, alert: Alert, row: Row, *, now: datetime) -> bool:
+    """Add an alert to a page that has not left yet. False when it leaves this very moment."""
+    together = [*(other for other in alerts_of(session, row) if other.id != alert.id), alert]
+    open_ones = [one for one in together if one.status == "open"] or [alert]
+    values: dict[str, Any] = {"expires_at": now + PAGE_LASTS}
+    if isinstance(row, Outbox):
+        body = text_of(open_ones)
+        values |= {"segments": segments.count(body).parts}
+    else:
+        body = notice_of(open_ones)
+    if alert.severity == _EMERGENCY:
+        values |= {"not_before": min(row.not_before, now)}
+    table = type(row)
+    changed = session.execute(
+        update(table)
+        .where(table.id == row.id, table.status == "queued")
+        .values(body=body, **values)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(changed, CursorResult)
+    session.refresh(row)
+    if changed.rowcount != 1:
+        return False
+    if len(together) > len(alerts_of(session, row)):
+        staff_id = session.scalar(select(AlertPage.staff_id).where(_is_about(row)).limit(1))
+        _link(session, alert, row, staff_id, now=now)
+    return True
+
+
+def _link(session: Session, alert: Alert, row: Row, staff_id: int | None, *, now: datetime) -> None:
+    is_text = isinstance(row, Outbox)
+    session.add(
+        AlertPage(
+            alert_id=alert.id,
+            staff_id=staff_id,
+            outbox_id=row.id if is_text else None,
+            notice_id=None if is_text else row.id,
+            at=now,
+        )
+    )
+    session.flush()
+
+
+def _is_about(row: Row) -> ColumnElement[bool]:
+    return (AlertPage.outbox_id if isinstance(row, Outbox) else AlertPage.notice_id) == row.id
