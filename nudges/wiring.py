@@ -6,7 +6,7 @@ import os
 import socket
 import uuid
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import psycopg
@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from nudges.channels.base import Channel
+from nudges.channels.messengers import AppriseMessenger, Messenger
 from nudges.channels.phone import PhoneChannel
 from nudges.channels.twilio import TwilioChannel
 from nudges.clock import Clock, SharedClock, ShiftedClock, SystemClock
@@ -40,6 +41,7 @@ class Wiring:
     library: Library
     screen: Screen
     owner: str
+    messenger: Messenger = field(default_factory=AppriseMessenger)  # pages that are no texts
 
 
 def build(settings: Settings) -> Wiring:

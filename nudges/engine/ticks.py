@@ -13,7 +13,7 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from nudges.alerts import escalation
+from nudges.alerts import escalation, notices
 from nudges.clock import ticking
 from nudges.engine import cleaning
 from nudges.engine.base import Engine, Turn
@@ -55,6 +55,7 @@ def duties(wiring: Wiring) -> tuple[Duty, ...]:
         Duty(name="plan", seconds=beat, run=plan, wakes="send", wakes_for="queued", due=next_plan),
         Duty(name="send", seconds=beat, run=send, due=next_text),
         Duty(name="watch", seconds=max(beat, WATCH_SECONDS), run=watch),
+        Duty(name="notify", seconds=beat, run=notify),
         Duty(name="clean", seconds=CLEAN_SECONDS, run=clean),
     )
 
@@ -191,13 +192,18 @@ def _let_phones_report(wiring: Wiring) -> None:
 
 
 def watch(wiring: Wiring) -> dict[str, int]:
-    """Climb the ladder of unanswered alerts; handle what came while the database was away; settle what nobody knows."""
+    """Look after alerts, pages and the rota; handle what came while the database was away; settle what nobody knows."""
     now = wiring.clock.now()
     with wiring.sessions.begin() as session:
-        escalated = escalation.escalate_due(session, now)
+        watched = escalation.watch(session, now)
     replayed = spool.replay(wiring.sessions, spool.of(wiring.settings), deps=deps_of(wiring), now=now)
     looked = reconcile.look(wiring.sessions, wiring.channel, clock=wiring.clock)
-    return {"escalated": escalated, "replayed": replayed, **asdict(looked)}
+    return {**watched, "replayed": replayed, **asdict(looked)}
+
+
+def notify(wiring: Wiring) -> dict[str, int]:
+    """Hand notices over to messengers. A duty of its own: a messenger that hangs must not hold up a text."""
+    return asdict(notices.drain(wiring.sessions, wiring.messenger, clock=wiring.clock))
 
 
 def clean(wiring: Wiring) -> dict[str, int]:
