@@ -29,7 +29,7 @@ from nudges.web.context import wiring
 health = Blueprint("health", __name__)
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-DUTIES: Final = ("plan", "send", "watch", "notify", "clean")  # of engine.ticks, whose heartbeats say how often each should run
+DUTIES: Final = ("plan", "send", "watch", "notify", "clean")  # of engine.ticks; heartbeats say how often
 LATE_AFTER: Final = 5  # missed beats before a duty counts as late
 LATE_AT_LEAST: Final = timedelta(seconds=30)  # a slow machine is not a broken one
 MOST_BACKLOG: Final = timedelta(minutes=15)  # what is due for longer says that sending does not keep up
