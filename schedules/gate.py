@@ -84,10 +84,20 @@ def _held(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict 
     for hold in thread.holds:
         if hold.until is not None and at >= hold.until:
             continue
+        if hold.kind == "safeguarding":
+            continue
         if hold.kind == "conversation":
             return _until(thread, hold.until, "conversation", "a person is in conversation with this parent.")
         return _until(thread, None, f"hold_{hold.kind}", "everything is held until a person releases it.")
     return None
+
+
+def _safeguarded(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    """After an abuse disclosure nothing firm and nothing about contact, whatever hold is released (PR-12, PR-13)."""
+    if p.sequence in entry.UNDER_SAFEGUARDING or not any(hold.kind == "safeguarding" for hold in thread.holds):
+        return None
+    words = "nothing firm and nothing about contact goes until the safeguarding lead clears it."
+    return _until(thread, None, "hold_safeguarding", words)
 
 
 def _paused(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
@@ -322,6 +332,7 @@ RULES: tuple[Rule, ...] = (
     _standing,
     _expired,
     _held,
+    _safeguarded,
     _paused,
     _welcome_first,
     _suppressed,

@@ -341,7 +341,7 @@ class Enrollment:
 class Hold:
     """Nothing proactive while it stands. Only a `conversation` ends by itself, at `until`."""
 
-    kind: str  # crisis | check | safety | conversation
+    kind: str  # crisis | check | safety | safeguarding | conversation
     since: datetime
     until: datetime | None = None
 
