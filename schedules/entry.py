@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from schedules.policy import Policy
-from schedules.values import Profile, Reason, Thread
+from schedules.values import UNDER_SAFEGUARDING, Profile, Reason, Thread
 
 STAFF_ONLY = ("PATIENCE", "BREAK", "AFTERCRISIS")
 _AFTER_SCREEN = ("PATIENCE", "RECONNECT")
@@ -16,8 +16,11 @@ def refusal(key: str, thread: Thread, policy: Policy, now: datetime) -> Reason |
     profile = thread.profile
     if thread.in_sequence(key) is not None:
         return Reason(code="already_enrolled", words=f"{key} already runs for this parent.")
-    if any(hold.kind != "conversation" for hold in thread.holds):
+    if any(hold.kind not in ("conversation", "safeguarding") for hold in thread.holds):
         return Reason(code="held", words=f"{key} cannot begin while everything is held; release the hold first.")
+    if key not in UNDER_SAFEGUARDING and any(hold.kind == "safeguarding" for hold in thread.holds):
+        words = f"{key} stays off until the safeguarding lead has cleared the family."
+        return Reason(code="held", words=words)
     if key == "BREAK" and profile.court_ordered != "no" and profile.break_ok_by not in ("court", "lawyer"):
         words = "An order may apply and no OK from the court or the parent's lawyer is noted: ask first."
         return Reason(code="order_without_ok", words=words)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from schedules import calendar, localtime, pacing, windows
 from schedules.policy import Policy
 from schedules.values import (
+    UNDER_SAFEGUARDING,
     Enrollment,
     Go,
     Kind,
@@ -94,7 +95,7 @@ def _held(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict 
 
 def _safeguarded(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
     """After an abuse disclosure nothing firm and nothing about contact, whatever hold is released (PR-12, PR-13)."""
-    if p.sequence in entry.UNDER_SAFEGUARDING or not any(hold.kind == "safeguarding" for hold in thread.holds):
+    if p.sequence in UNDER_SAFEGUARDING or not any(hold.kind == "safeguarding" for hold in thread.holds):
         return None
     words = "nothing firm and nothing about contact goes until the safeguarding lead clears it."
     return _until(thread, None, "hold_safeguarding", words)
