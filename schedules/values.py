@@ -337,9 +337,16 @@ class Enrollment:
     instants: Mapping[str, datetime] = field(default_factory=dict)
 
 
+# Sequences that ask nothing of the child and of no contact: all that may go during a `safeguarding` hold.
+UNDER_SAFEGUARDING = frozenset(("CARE", "RESOURCE", "ONBOARD"))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hold:
-    """Nothing proactive while it stands. Only a `conversation` ends by itself, at `until`."""
+    """Nothing proactive while it stands. Only a `conversation` ends by itself, at `until`.
+
+    `safeguarding` is narrower: it lets UNDER_SAFEGUARDING go, and stays when the other holds are released.
+    """
 
     kind: str  # crisis | check | safety | safeguarding | conversation
     since: datetime
