@@ -11,7 +11,8 @@ from string import Formatter
 from typing import NamedTuple
 
 from nudges.crisis import resources, rulebook
-from nudges.crisis.edition import Edition, Lang, in_force
+from nudges.crisis.edition import Edition, in_force
+from nudges.crisis.edition import Lang as Lang
 from nudges.crisis.resources import Country
 from nudges.crisis.values import Level, Screening, Tier
 from schedules import segments

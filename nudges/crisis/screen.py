@@ -15,6 +15,7 @@ from nudges.crisis.values import Level, Screening
 BUDGET_SECONDS = 0.25  # then a person looks: an answer that comes late is no answer
 _CHUNK = 1_800  # characters read at once: a whole text message of the longest kind
 _OVERLAP = 200
+FAILED = "none"  # the version of an answer that no rule and no model gave
 _RANK = {Level.ORDINARY: 0, Level.CHECK: 1, Level.CRISIS: 2}
 
 
@@ -186,5 +187,5 @@ def _failed(reason: str) -> Screening:
         tier=None,
         severity=1,
         why=f"Check: {reason}, so a person must read this text.",
-        version="none",
+        version=FAILED,
     )

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from nudges.crisis.edition import Edition
-from nudges.crisis.screen import screen
 from nudges.crisis.values import Level
 from nudges.desk import corpus
 from nudges.desk.corpus import Reading, Row
@@ -109,7 +108,7 @@ def _level(text: str, reading: Reading, chosen: Edition) -> tuple[Level, str]:
     """An edition that neither matches in the text nor lowers one of its rules leaves it as it is."""
     if not chosen.lowered & reading.rules and not chosen.find(corpus.folded(text)).is_anything:
         return reading.level, ""
-    found = screen(text, by=chosen)
+    found = corpus.steady(text, chosen)
     return found.level, found.why
 
 

@@ -29,6 +29,7 @@ STRONG_ALONE: Final = frozenset(
     "suicid suicide suicidal suicidio suicidarse suicida kms kys unalive unaliving unalived sewerslide selfharm "
     "overdose overdosed overdosing sobredosis strangled noose ahorcarse apunalo violo manoseo secuestro".split()
 )
+_COMPANY: Final = frozenset({"child", "adult", "self", "body", "a lot", "now"})  # with one telling word, enough
 # Words of grammar: they say nothing about danger.
 _FUNCTION: Final = frozenset(
     "a about after again all am an and any are as at back be because been before being but by can could did do does "
@@ -128,8 +129,9 @@ def _faults_of_fields(phrase: Phrase) -> Iterator[tuple[str, str]]:
 
 def _faults_of_words(phrase: Phrase, parts: Sequence[Part]) -> Iterator[tuple[str, str]]:
     own = [word for part in parts for words in part.words for word in words]
-    telling = [part for part in parts if _is_telling(part)]
-    if len(telling) >= 2:
+    telling = sum(_telling(part) for part in parts)
+    company = sum(part.slot in _COMPANY for part in parts)
+    if telling and telling + company >= 2:
         return
     if len(own) == 1 and len(parts) == 1:
         yield from _fault_of_one(phrase, own[0])
@@ -151,10 +153,11 @@ def _fault_of_one(phrase: Phrase, word: str) -> Iterator[tuple[str, str]]:
         yield "words", f"“{word}” alone says too little: add a second word or a slot such as [child] or [act]."
 
 
-def _is_telling(part: Part) -> bool:
+def _telling(part: Part) -> int:
+    """How many of its words say something about danger; the fewest of its alternatives."""
     if part.slot:
-        return part.slot not in EMPTY_SLOTS
-    return bool(part.words) and all(any(word not in _FUNCTION for word in words) for words in part.words)
+        return int(part.slot not in EMPTY_SLOTS)
+    return min((sum(word not in _FUNCTION for word in words) for words in part.words), default=0)
 
 
 @cache
