@@ -134,7 +134,7 @@ def _handle(
     if reaction is not None and not text:
         return Handled(how="reaction")
     handled = inbox.without_names(received, _first(received) or inbox.hand_over(received))
-    return inbox.without_loop(received, handled)
+    return leaving.quiet_for_stopped(received, inbox.without_loop(received, handled))
 
 
 def _first(received: Received) -> Handled | None:
