@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
-from nudges.alerts import pages
+from nudges.alerts import corpus, pages
 from nudges.ledger import record
 from nudges.models.on_call import AlertPage
 from nudges.models.program import Staff
@@ -59,6 +59,8 @@ def add_note(session: Session, alert: Alert, staff_id: int, note: str, now: date
 def resolve(session: Session, alert: Alert, staff_id: int, outcome: str, note: str, now: datetime) -> bool:
     """End the episode with an outcome. False when it was ended already. Holds stay until a person releases them.
 
+    A false alarm goes into the corpus with its reason, so that the screen can be measured and mended by it.
+
     Raises AlertError for an unknown outcome, and for a false alarm or an unreached family without a note.
     """
     if outcome not in OUTCOMES:
@@ -75,6 +77,8 @@ def resolve(session: Session, alert: Alert, staff_id: int, outcome: str, note: s
         resolution=outcome,
         escalate_at=None,
     )
+    if ended and outcome == "false_alarm":
+        corpus.record_false_alarm(session, alert, staff_id=staff_id, reason=note, now=now)
     if ended:
         session.add(AlertEvent(alert_id=alert.id, event="resolved", staff_id=staff_id, note=note or None, at=now))
         _record(session, alert, staff_id, "alert.resolved", {"outcome": outcome}, now=now)

@@ -1,8 +1,8 @@
-"""Holds: nothing proactive while one stands, and only a person ends it, with a reason and a way to start again."""
+"""Holds: nothing proactive while one stands; only a person ends it, with a reason and a way to start again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -14,12 +14,14 @@ from sqlalchemy.orm import Session
 from nudges.families import care, snapshots
 from nudges.ledger import record
 from nudges.models.family import Parent
-from nudges.models.program import Program
+from nudges.models.on_call import StaffDuty
+from nudges.models.program import Program, Staff
 from nudges.models.safety import Alert, AlertEvent, Hold
 from schedules import lifecycle
 
 CONVERSATION_LASTS: Final = timedelta(hours=24)  # after the last text between the parent and a person
 ABUSE: Final = "abuse_dv"
+SAFEGUARDING: Final = "safeguarding"
 
 
 class HoldError(ValueError):
@@ -34,20 +36,18 @@ class Restart(StrEnum):
 
 
 def hold_family(
-    session: Session, *, family_id: int, parent_id: int, kind: str, tier: str | None, alert: Alert, now: datetime
+    session: Session, *, family_id: int, kind: str, tiers: Collection[str], alert: Alert, now: datetime
 ) -> list[Hold]:
     """The holds that a dangerous or doubtful text asks for. `kind` is crisis or check.
 
-    The whole family rests. After an abuse disclosure the texting parent's own thread rests, and a safety hold on
-    the family takes off everything firm and everything about contact: the same for each parent, so that no thread
-    shows which one wrote.
+    The whole family rests, in every danger alike, so that no parent can tell from the quiet which danger it was and
+    who wrote. After an abuse disclosure a second hold keeps off everything firm and everything about contact: it
+    stays when the first one is released, and only a safeguarding lead or an admin ends it.
     """
-    if tier != ABUSE:
-        return [place_hold(session, family_id=family_id, kind=kind, alert_id=alert.id, now=now)]
-    return [
-        place_hold(session, family_id=family_id, kind=kind, parent_id=parent_id, alert_id=alert.id, now=now),
-        place_hold(session, family_id=family_id, kind="safety", alert_id=alert.id, now=now),
-    ]
+    placed = [place_hold(session, family_id=family_id, kind=kind, alert_id=alert.id, now=now)]
+    if ABUSE in tiers:
+        placed.append(place_hold(session, family_id=family_id, kind=SAFEGUARDING, alert_id=alert.id, now=now))
+    return placed
 
 
 def place_hold(
@@ -126,12 +126,15 @@ def release_hold(
     1. the release with its reason, by conditional UPDATE; the alert's thread and the ledger say who it was
     2. parents with no other hold go on as `restart` says: from where they stopped, shifted, or paused
 
-    Raises HoldError without a reason or with an unknown restart.
+    Raises HoldError without a reason, with an unknown restart, and for a safeguarding hold when this person is
+    neither a safeguarding lead nor an admin.
     """
     if not reason.strip():
         raise HoldError("Say why the texts may start again; the reason stays on record.")
     if restart not in tuple(Restart):
         raise HoldError(f"The restart should be one of: {', '.join(Restart)}.")
+    if hold.kind == SAFEGUARDING and not may_clear(session, staff_id):
+        raise HoldError("Only a safeguarding lead or an admin can clear a family after an abuse disclosure.")
     if not _release(session, hold, staff_id, reason.strip(), now=now):
         return False
     for parent in _touched(session, hold):
@@ -142,6 +145,15 @@ def release_hold(
         session.flush()
     _record(session, hold, f"staff:{staff_id}", "hold.released", now=now, restart=str(restart))
     return True
+
+
+def may_clear(session: Session, staff_id: int) -> bool:
+    """May this person end a safeguarding hold?"""
+    person = session.get(Staff, staff_id)
+    if person is None or not person.is_active:
+        return False
+    duty = session.get(StaffDuty, staff_id)
+    return person.role == "admin" or (duty is not None and duty.is_safeguarding_lead)
 
 
 def _release(session: Session, hold: Hold, staff_id: int, reason: str, *, now: datetime) -> bool:
@@ -161,7 +173,7 @@ def _restart(
 ) -> None:
     parent = snapshots.locked(session, parent.id)
     thread = snapshots.thread_of(session, parent)
-    if any(hold.until is None or hold.until > now for hold in thread.holds):
+    if any(hold.kind != SAFEGUARDING and (hold.until is None or hold.until > now) for hold in thread.holds):
         return  # another hold still stands: its release decides
     if restart is Restart.STAY_PAUSED:
         if parent.status == "active":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import ladder, on_call, paging, topics
@@ -71,11 +71,14 @@ def _open_alert(session: Session, concern: Concern) -> Alert | None:
     if concern.family_id is not None:
         rows = rows.where(Alert.family_id == concern.family_id, Alert.parent_id == concern.parent_id)
     else:
-        number = concern.inbound.from_index if concern.inbound is not None else ""
-        first = select(Inbound.id).where(Inbound.from_index == number)
-        rows = rows.where(Alert.family_id.is_(None), Alert.level != "system", Alert.inbound_id.in_(first))
+        rows = rows.where(_is_of_stranger(concern.inbound.from_index if concern.inbound is not None else ""))
     newest = rows.order_by(Alert.id.desc()).limit(1).with_for_update()
     return session.scalar(newest.execution_options(populate_existing=True))
+
+
+def _is_of_stranger(number_index: str) -> ColumnElement[bool]:
+    first = select(Inbound.id).where(Inbound.from_index == number_index)
+    return and_(Alert.family_id.is_(None), Alert.level != "system", Alert.inbound_id.in_(first))
 
 
 def _open(session: Session, concern: Concern, *, now: datetime) -> Raised:
@@ -172,6 +175,12 @@ def open_alert_of(session: Session, *, parent_id: int) -> Alert | None:
         .order_by(Alert.id.desc())
         .limit(1)
     )
+
+
+def open_alert_of_stranger(session: Session, *, program_id: int, number_index: str) -> Alert | None:
+    """The episode that is open for a number that nobody is enrolled with."""
+    rows = select(Alert).where(Alert.program_id == program_id, Alert.status != "resolved")
+    return session.scalar(rows.where(_is_of_stranger(number_index)).order_by(Alert.id.desc()).limit(1))
 
 
 def events_of(session: Session, alert: Alert) -> Sequence[AlertEvent]:

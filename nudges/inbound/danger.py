@@ -100,17 +100,16 @@ def respond(received: Received, screening: Screening) -> Handled:
         holds.hold_family(
             received.session,
             family_id=parent.family_id,
-            parent_id=parent.id,
             kind=screening.level.value,
-            tier=screening.tier,
+            tiers=_tiers(screening),
             alert=raised.alert,
             now=received.now,
         )
         if screening.level is Level.CRISIS:
             # For 30 days no first talk begins; aftercare, if a person starts it, counts from here.
             care.set_key_date(received.session, parent, "crisis_report", 1, received.now, now=received.now)
-        if parent.status == "opted_out":
-            paging.mark(raised.alert, paging.OPTED_OUT_MARK)
+    if received.sender.has_stopped:
+        paging.mark(raised.alert, paging.OPTED_OUT_MARK)
     body = _reply(received, screening, raised)
     if body is None:
         return Handled(how=screening.level.value, is_chatter=False)
@@ -124,6 +123,11 @@ def respond_to_answer(received: Received, tier: str) -> Handled:
     severity = 2 if topic in (Tier.UNSAFE_BEHAVIOUR, Tier.PARENT_DISTRESS) else 3
     why = "A check-in was answered with the digit that means danger."
     return respond(received, Screening(level=Level.CRISIS, tier=topic, severity=severity, why=why))
+
+
+def _tiers(screening: Screening) -> tuple[str, ...]:
+    """Every danger of the text: one that stands behind another has its own consequences."""
+    return tuple(tier.value for tier in (screening.tier, *screening.also_tiers) if tier is not None)
 
 
 def _raise(received: Received, screening: Screening) -> raising.Raised:
@@ -150,7 +154,7 @@ def _reply(received: Received, screening: Screening, raised: raising.Raised) -> 
     is_short = not (raised.is_new or raised.is_worse)
     if is_short and lately is not None:
         return None
-    if is_short and received.sender.parent is not None and received.sender.parent.status == "opted_out":
+    if is_short and received.sender.has_stopped:
         return None  # one answer to the text of somebody who opted out; the rest is a phone call
     lang, country = saying.language(received), received.sender.program.country
     alerted = _somebody_was_paged(received.session, raised.alert)
@@ -174,7 +178,7 @@ def _said_lately(received: Received, alert: Alert) -> str | None:
 
 
 def _somebody_was_paged(session: Session, alert: Alert) -> bool:
-    """Only then may a reply say that a counselor has been alerted."""
+    """Only then may a reply say that a counselor has been alerted: somebody on duty, not anybody else."""
     paged = select(AlertEvent.id).where(AlertEvent.alert_id == alert.id, AlertEvent.event == "paged")
     return session.scalar(paged.limit(1)) is not None
 

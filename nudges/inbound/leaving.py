@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from nudges.alerts import paging, raising
+from sqlalchemy import delete
+
+from nudges.alerts import on_call, paging, raising, rota_watch
 from nudges.families import care, consent, enrolling
 from nudges.families.consent import WORDING_VERSION, ConsentGiven
 from nudges.inbound import inbox, intents, saying
 from nudges.inbound.intents import Help, Join, OptOut, Start
 from nudges.inbound.texts import Handled, Received
 from nudges.models.family import Parent
-from nudges.models.safety import AlertEvent
+from nudges.models.on_call import StoppedNumber
+from nudges.models.safety import Alert, AlertEvent
 
 AFTER_CRISIS: Final = timedelta(hours=2)  # a STOP so soon may mean that somebody took the phone
 AFTER_WELCOME: Final = "ON-2"  # ONBOARD's first step after the welcome, which the confirmed parent gets as a reply
@@ -30,6 +34,8 @@ def opt_out(received: Received) -> Handled | None:
         _stop(received, parent, how[:200])
     if received.sender.staff is not None:
         _page_lost(received)
+    elif not received.sender.enrolled:
+        _stop_stranger(received)
     return Handled(how="opt_out", texts=() if _carrier_said_it(received) else (saying.system(received, "stop_done"),))
 
 
@@ -70,13 +76,44 @@ def _note_soon_after_crisis(received: Received, parent: Parent) -> None:
 
 
 def _page_lost(received: Received) -> None:
+    """Their pages would be refused: the rota shows it, and the ladder passes this phone by."""
+    staff = received.sender.staff
+    assert staff is not None
+    on_call.duty_of(received.session, staff.id).phone_stopped_at = received.now
     paging.raise_system_alert(
         received.session,
         received.sender.program.id,
-        title="An on-call phone has opted out: its pages cannot be delivered",
+        title=rota_watch.PHONE_SHUT,
         why="Somebody on call texted STOP. They text START from that phone to be paged again.",
         now=received.now,
     )
+
+
+def _stop_stranger(received: Received) -> None:
+    """Nobody is enrolled here, but a STOP is a STOP: it is remembered by the number's fingerprint."""
+    session = received.session
+    if session.get(StoppedNumber, received.row.from_index) is None:
+        session.add(StoppedNumber(number_index=received.row.from_index, inbound_id=received.row.id, at=received.now))
+    alert = _alert_of_sender(received)
+    if alert is not None:
+        paging.mark(alert, paging.OPTED_OUT_MARK)
+    session.flush()
+
+
+def _alert_of_sender(received: Received) -> Alert | None:
+    parent = received.sender.parent
+    if parent is not None:
+        return raising.open_alert_of(received.session, parent_id=parent.id)
+    return raising.open_alert_of_stranger(
+        received.session, program_id=received.sender.program.id, number_index=received.row.from_index
+    )
+
+
+def quiet_for_stopped(received: Received, handled: Handled) -> Handled:
+    """A stranger who said STOP gets no more automatic texts; what they write is still screened and read."""
+    if not received.sender.has_stopped or received.sender.enrolled or handled.how == "start":
+        return handled
+    return replace(handled, texts=())
 
 
 def _carrier_said_it(received: Received) -> bool:
@@ -102,6 +139,7 @@ def start(received: Received) -> Handled | None:
     revived = [parent for parent in received.sender.enrolled if parent.status == "opted_out"]
     for parent in revived:
         care.revive(received.session, parent, given=_given(received, parent), now=received.now, by=_by(parent))
+    _texts_reach_again(received)
     if by_carrier:
         return Handled(how="start")
     if revived:
@@ -109,6 +147,19 @@ def start(received: Received) -> Handled | None:
     if received.sender.parent is None and received.sender.staff is not None:
         return Handled(how="start")  # the carrier lets pages through again; there is nothing to enroll
     return _welcome_to_join(received)
+
+
+def _texts_reach_again(received: Received) -> None:
+    """The carrier lets our texts through: what was shut for this number is open, and its alert no longer warns."""
+    session, staff = received.session, received.sender.staff
+    session.execute(delete(StoppedNumber).where(StoppedNumber.number_index == received.row.from_index))
+    if staff is not None and received.sender.has_stopped:
+        on_call.duty_of(session, staff.id).phone_stopped_at = None
+    alert = _alert_of_sender(received)
+    if alert is not None and paging.OPTED_OUT_MARK in alert.title:
+        paging.unmark(alert, paging.OPTED_OUT_MARK)
+        session.add(AlertEvent(alert_id=alert.id, event="opted_in", inbound_id=received.row.id, at=received.now))
+    session.flush()
 
 
 def join(received: Received) -> Handled | None:

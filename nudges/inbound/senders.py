@@ -10,18 +10,23 @@ from sqlalchemy.orm import Session
 
 from nudges.families import snapshots
 from nudges.models.family import Parent
+from nudges.models.on_call import StaffDuty, StoppedNumber
 from nudges.models.program import Lane, Program, Staff
 from schedules.values import Profile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sender:
-    """The person behind a number. `enrolled` are all parents with it, when programs share our number."""
+    """The person behind a number. `enrolled` are all parents with it, when programs share our number.
+
+    `has_stopped`: our texts may not reach this number, because a STOP came from it and no START since.
+    """
 
     program: Program
     parent: Parent | None = None
     enrolled: tuple[Parent, ...] = ()
     staff: Staff | None = None
+    has_stopped: bool = False
 
     @property
     def profile(self) -> Profile | None:
@@ -60,7 +65,22 @@ def find(session: Session, from_index: str, *, to_number: str) -> Sender | None:
     )
     parent = enrolled[0] if enrolled else None
     program_id = parent.program_id if parent is not None else staff.program_id if staff is not None else ids[0]
-    return Sender(program=session.get_one(Program, program_id), parent=parent, enrolled=tuple(enrolled), staff=staff)
+    return Sender(
+        program=session.get_one(Program, program_id),
+        parent=parent,
+        enrolled=tuple(enrolled),
+        staff=staff,
+        has_stopped=_has_stopped(session, from_index, parent, staff),
+    )
+
+
+def _has_stopped(session: Session, from_index: str, parent: Parent | None, staff: Staff | None) -> bool:
+    if parent is not None:
+        return parent.status == "opted_out"
+    if staff is not None:
+        duty = session.get(StaffDuty, staff.id)
+        return duty is not None and duty.phone_stopped_at is not None
+    return session.get(StoppedNumber, from_index) is not None
 
 
 def _programs(session: Session, to_number: str) -> Sequence[Program]:
