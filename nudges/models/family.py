@@ -70,6 +70,21 @@ class Parent(Base):
     next_reason: Mapped[str | None] = mapped_column(default=None)
     revision: Mapped[int] = mapped_column(default=0)  # raised by every write: plans race, one wins
     created_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]  # nothing personal is left but the number's fingerprint: it is never texted
+
+
+class ImportedParent(Base):
+    """Which record of another system a parent came from: a file that is imported again imports nobody twice.
+
+    Only a keyed fingerprint of that record's number is kept.
+    """
+
+    __tablename__ = "imported_parents"
+
+    program_id: Mapped[int] = mapped_column(ForeignKey("programs.id"), primary_key=True)
+    external_index: Mapped[str] = mapped_column(primary_key=True)
+    parent_id: Mapped[int] = mapped_column(ForeignKey("parents.id"), index=True)
+    at: Mapped[datetime]
 
 
 class Consent(Base):

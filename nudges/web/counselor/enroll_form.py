@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
+from nudges.families.hours import hours_text, week
 from nudges.families.phones import PhoneError, to_e164
 from nudges.models.program import Program
 from nudges.web.forms import Form
@@ -216,33 +216,6 @@ def _custody(form: Form) -> dict[str, str]:
     if form.get("custody_anchor"):
         custody["anchor_date"] = form.get("custody_anchor")
     return custody
-
-
-def week(text: str) -> dict[str, list[str]]:
-    """Lines such as `mon-fri 09:00-17:30, 19:00-20:00` as the profile keeps them. The core checks the words."""
-    found: dict[str, list[str]] = {}
-    for line in re.split(r"[\n;]+", text):
-        days, _, spans = line.strip().replace("–", "-").partition(" ")
-        if not days:
-            continue
-        if days[0].isdigit():  # hours alone hold for every day
-            days, spans = "default", line
-        key = "default" if days.lower().rstrip(":") in ("daily", "every", "default") else days.lower().rstrip(":")
-        found.setdefault(key, []).extend(
-            part.strip().replace("–", "-") for part in spans.removeprefix("day ").split(",") if part.strip()
-        )
-    return found
-
-
-def hours_text(stored: Any) -> str:
-    """The inverse of `week`."""
-    if not isinstance(stored, Mapping):
-        return ", ".join(stored or ()) if isinstance(stored, list) else str(stored or "")
-    lines = []
-    for days, spans in stored.items():
-        hours = ", ".join(spans) if isinstance(spans, list) else str(spans or "")
-        lines.append(f"{'daily' if days == 'default' else days} {hours}".strip())
-    return "\n".join(lines)
 
 
 def read_dates(form: Form) -> tuple[KeyDateGiven, ...]:
