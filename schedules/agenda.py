@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from schedules import localtime
 from schedules.policy import Policy
-from schedules.values import Anchor, Enrollment, Kind, Pending, Sequence, Slot, Step, Thread
+from schedules.values import Anchor, Enrollment, Kind, Pending, Sequence, Slot, Step, Thread, When
 
 _FOLLOWS_A_MOVE = (Kind.REMINDER, Kind.FOLLOWUP)
 _BY_SENDING = (Anchor.STEP, Anchor.TRY, Anchor.ANSWER)
@@ -20,7 +20,7 @@ _LEADING = ("go", "ask", "reply", "next_window", "again")
 
 def led_to(sequence: Sequence) -> frozenset[str]:
     """Steps that only an answer or a word leads to."""
-    effects = [e for step in sequence.steps for a in step.answers.values() for e in (*a.then, *a.twice)]
+    effects = [e for step in sequence.steps for a in step.answers.values() for e in (*a.then, *a.twice, *a.if_ordered)]
     return frozenset(arg for e in effects if e.verb in ("go", "ask", "reply") for arg in e.args)
 
 
@@ -57,11 +57,15 @@ def add(
     *,
     not_before: datetime | None = None,
     which: int = 0,
+    nth: int = 0,
 ) -> Enrollment:
-    """The enrollment with one more round of `step_id`, counted from `base`. No second one beside a pending one."""
+    """The enrollment with one more round of `step_id`, counted from `base` (or from the `nth` key date).
+
+    No second one beside a pending one.
+    """
     kept = tuple(p for p in enrollment.agenda if p.step != step_id or p.which != which)
     cycle = next_cycle(enrollment, step_id)
-    pending = Pending(step=step_id, cycle=cycle, which=which, base=base, not_before=not_before)
+    pending = Pending(step=step_id, cycle=cycle, which=which, base=base, nth=nth, not_before=not_before)
     return replace(enrollment, agenda=(*kept, pending))
 
 
@@ -72,9 +76,40 @@ def counts_from_answer(step: Step) -> bool:
 
 def add_now(enrollment: Enrollment, step: Step, now: datetime, zone: str) -> Enrollment:
     """The enrollment with `step` due from now on, whatever it usually counts from."""
-    offset = step.when[0].offset_days if step.when else 0
-    base = localtime.plus_wall(now, zone, days=-offset)
+    base = _base_for(step.when[0], now, zone) if step.when else now
     return add(enrollment, step.id, base, not_before=now)
+
+
+def _base_for(when: When, at: datetime, zone: str) -> datetime:
+    """The instant to count from so that `when` falls on `at`."""
+    base = localtime.plus_wall(at, zone, days=-when.offset_days, hours=-when.offset_hours)
+    return base - timedelta(minutes=when.offset_minutes)
+
+
+def ask_again(enrollment: Enrollment, asked: Pending, at: datetime, zone: str) -> Enrollment:
+    """The enrollment with the question of `asked` due once more at `at`, unless it is answered before."""
+    step = enrollment.sequence.by_id[asked.step]
+    again = replace(
+        asked,
+        cycle=next_cycle(enrollment, asked.step),
+        base=_base_for(step.when[asked.which], at, zone),
+        not_before=at,
+        replans=0,
+        asked_again=True,
+    )
+    return replace(enrollment, agenda=(*enrollment.agenda, again))
+
+
+def without_second_asking(enrollment: Enrollment, step_id: str) -> Enrollment:
+    """The question has its answer (or never went out): nobody asks again, and nobody tells people."""
+    kept = tuple(p for p in enrollment.agenda if p.step != step_id or not p.asked_again)
+    instants = {key: at for key, at in enrollment.instants.items() if key != silent_key(step_id)}
+    return replace(enrollment, agenda=kept, instants=instants)
+
+
+def silent_key(step_id: str) -> str:
+    """Under which instant it stands when people are told that a question has no answer."""
+    return f"silent {step_id}"
 
 
 def remove(enrollment: Enrollment, pending: Pending) -> Enrollment:
@@ -112,12 +147,14 @@ def repeat(enrollment: Enrollment, pending: Pending, base: datetime) -> Enrollme
     return replace(enrollment, agenda=(*enrollment.agenda, pending))
 
 
-def with_each_session(enrollment: Enrollment, thread: Thread) -> Enrollment:
+def with_each_session(enrollment: Enrollment, thread: Thread, now: datetime) -> Enrollment:
     """Adds the rounds of "every session" steps for sessions that have been recorded since."""
+    if not any(key.kind == "session" for key in thread.key_dates):
+        return enrollment
     for step in enrollment.sequence.steps:
         for which, when in enumerate(step.when):
-            if when.anchor is Anchor.SESSION and when.nth == 0:
-                enrollment = _each_session(enrollment, thread, step.id, which)
+            if when.anchor is Anchor.SESSION and when.nth == 0 and is_wished(step, thread):
+                enrollment = _each_session(enrollment, thread, step, which, now)
             elif when.anchor is Anchor.SESSION and step.kind in _FOLLOWS_A_MOVE:
                 enrollment = _moved_session(enrollment, thread, step, which)
     return enrollment
@@ -142,16 +179,34 @@ def awaits_sessions(enrollment: Enrollment) -> bool:
     return each and enrollment.sequence.lasts_days is None
 
 
-def _each_session(enrollment: Enrollment, thread: Thread, step_id: str, which: int) -> Enrollment:
+def is_wished(step: Step, thread: Thread) -> bool:
+    """Has the family asked for a step that comes on a wish only?"""
+    return step.on_wish is None or bool(getattr(thread.profile, step.on_wish))
+
+
+def _each_session(enrollment: Enrollment, thread: Thread, step: Step, which: int, now: datetime) -> Enrollment:
     for key in thread.key_dates:
-        known = f"{step_id}#{key.nth}"
+        known = f"{step.id}#{key.nth}"
         if key.kind != "session" or key.status != "set" or known in enrollment.facts:
             continue
-        if key.at < enrollment.started_at:
+        if key.at < enrollment.started_at or (step.kind is Kind.REMINDER and key.at <= now):
             continue
-        pending = Pending(step=step_id, cycle=next_cycle(enrollment, step_id), which=which, nth=key.nth)
+        if step.kind is Kind.REMINDER and step.on_wish is None and _reminded_elsewhere(key.nth, enrollment, thread):
+            continue
+        pending = Pending(step=step.id, cycle=next_cycle(enrollment, step.id), which=which, nth=key.nth)
         enrollment = replace(enrollment, agenda=(*enrollment.agenda, pending), facts={**enrollment.facts, known: 1})
     return enrollment
+
+
+def _reminded_elsewhere(nth: int, enrollment: Enrollment, thread: Thread) -> bool:
+    """Does another running sequence remind of this very session (DRIVE of its two)? One reminder is enough."""
+    return any(
+        step.kind is Kind.REMINDER and when.anchor is Anchor.SESSION and when.nth == nth
+        for other in thread.enrollments
+        if other.id != enrollment.id
+        for step in other.sequence.steps
+        for when in step.when
+    )
 
 
 def start(
@@ -163,12 +218,19 @@ def start(
     zone: str,
     at_step: str | None,
     only: bool,
+    spacing_days: int | None = None,
 ) -> Enrollment:
-    """A new enrollment, from its first step, from `at_step` on, or with that single step (`only`)."""
-    enrollment = Enrollment(id=enrollment_id, sequence=sequence, started_at=now)
+    """A new enrollment, from its first step, from `at_step` on, or with that single step (`only`).
+
+    With `spacing_days` its steps come that far apart, as many as its length has room for, the last one on its own day.
+    """
+    facts = {"only": 1} if only else {}
+    enrollment = Enrollment(id=enrollment_id, sequence=sequence, started_at=now, facts=facts)
     step = sequence.step(at_step) if at_step else None
     if step is None:
-        enrollment = replace(enrollment, agenda=first_agenda(sequence, now))
+        first = first_agenda(sequence, now)
+        agenda = first if spacing_days is None else _spaced(first, sequence, now, spacing_days, zone)
+        enrollment = replace(enrollment, agenda=agenda)
         for said in at_once(sequence):
             enrollment = after_sending(enrollment, said.id, now)
         return enrollment
@@ -180,6 +242,17 @@ def start(
     if step.when and step.when[0].slot is Slot.MORNING:
         return add(enrollment, step.id, now)
     return add_now(enrollment, step, now, zone)
+
+
+def _spaced(
+    agenda: tuple[Pending, ...], sequence: Sequence, now: datetime, days: int, zone: str
+) -> tuple[Pending, ...]:
+    """Steps in their order, one in so many days; what finds no room before the last step's own day is left out."""
+    offsets = {p: sequence.by_id[p.step].when[p.which].offset_days for p in agenda}
+    *earlier, last = sorted(agenda, key=lambda p: offsets[p])
+    room = (offsets[last] - 1) // days
+    bases = (localtime.plus_wall(now, zone, days=n * days - offsets[p]) for n, p in enumerate(earlier, start=1))
+    return (*(replace(p, base=base) for p, base in list(zip(earlier, bases, strict=True))[:room]), last)
 
 
 def _brought_forward(agenda: tuple[Pending, ...], step: Step, enrollment: Enrollment) -> tuple[Pending, ...]:
@@ -214,11 +287,22 @@ def shift(enrollment: Enrollment, since: datetime, now: datetime) -> Enrollment:
     if rested.total_seconds() <= 0:
         return enrollment
     agenda = tuple(
-        p if p.base is None or _repeats(enrollment, p) else replace(p, base=p.base + rested) for p in enrollment.agenda
+        p if p.base is None or _stays(enrollment, p) else replace(p, base=p.base + rested) for p in enrollment.agenda
     )
     return replace(enrollment, agenda=agenda, started_at=enrollment.started_at + rested)
 
 
-def _repeats(enrollment: Enrollment, pending: Pending) -> bool:
+def _stays(enrollment: Enrollment, pending: Pending) -> bool:
+    """What a rest does not move: repeating steps, and the question that closes a talk, which nobody remembers later."""
     step = enrollment.sequence.step(pending.step)
-    return step is not None and pending.which < len(step.when) and step.when[pending.which].every_days is not None
+    if step is None or pending.which >= len(step.when):
+        return False
+    return step.closes_talk or step.when[pending.which].every_days is not None
+
+
+def moves_with_rest(enrollment: Enrollment, pending: Pending) -> bool:
+    """Does the step come later by as much as its sequence rests? What hangs on a date in the calendar does not."""
+    step = enrollment.sequence.step(pending.step)
+    if step is None or pending.which >= len(step.when) or _stays(enrollment, pending):
+        return False
+    return pending.base is not None or step.when[pending.which].anchor in (Anchor.ENROLLED, *_BY_SENDING)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from schedules import consequences, lifecycle, pacing, service_words, words
+from schedules import agenda, consequences, lifecycle, pacing, service_words, words
 from schedules.draft import Applied, Draft, End, Reply, Start
 from schedules.policy import Policy
 from schedules.values import Answer, Effect, Enrollment, OpenQuestion, Sequence, StaffTask, Step, Thread
@@ -141,14 +141,27 @@ def _answer(draft: Draft, enrollment_id: str, step: Step, answer: Answer) -> Non
         return
     key = f"answer {step.id}"
     again = enrollment.facts.get(key) == int(answer.digit)
+    if step.if_silent is not None:
+        enrollment = agenda.without_second_asking(enrollment, step.id)
     facts = {**enrollment.facts, key: int(answer.digit)}
     instants = {**enrollment.instants, key: draft.now}
     draft.thread = draft.thread.with_enrollment(replace(enrollment, facts=facts, instants=instants))
-    effects = [*answer.then, *(answer.twice if again else ())]
+    bound = answer.if_ordered and _is_bound(draft.thread)
+    effects = [*(answer.if_ordered if bound else answer.then), *(answer.twice if again else ())]
     if step.closes_talk:
         effects += _if_worse(draft, enrollment, answer)
     for effect in effects:
         consequences.run(draft, enrollment_id, effect, digit=answer.digit)
+
+
+def _is_bound(thread: Thread) -> bool:
+    """An order, or care after a crisis: to stop is no choice that a text may leave to the family (PR-11, PR-14)."""
+    profile = thread.profile
+    return (
+        profile.profile in ("firm", "ordered")
+        or profile.court_ordered == "yes"
+        or thread.in_sequence("AFTERCRISIS") is not None
+    )
 
 
 def _if_worse(draft: Draft, enrollment: Enrollment, answer: Answer) -> tuple[Effect, ...]:

@@ -23,7 +23,12 @@ def within(ranges: tuple[tuple[date, date], ...], day: date, *, either_side: int
 
 
 def is_school_day(profile: Profile, day: date) -> bool:
-    return profile.school_hours is not None and day.weekday() < _SATURDAY and not within(profile.no_school, day)
+    return profile.school_hours is not None and is_term(profile, day)
+
+
+def is_term(profile: Profile, day: date) -> bool:
+    """Is the school's office staffed: a weekday outside the days without school?"""
+    return day.weekday() < _SATURDAY and not within(profile.no_school, day)
 
 
 def is_school_night(day: date) -> bool:

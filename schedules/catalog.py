@@ -15,7 +15,23 @@ from typing import Any
 from schedules import effects, nodes, render, segments, when
 from schedules.faq import Faq
 from schedules.nodes import Node, Unreadable
-from schedules.values import Anchor, Answer, Effect, Kind, Limit, Sequence, Slot, Step, Texts, Topic, Variant, When
+from schedules.values import (
+    PLACES,
+    Anchor,
+    Answer,
+    Effect,
+    Kind,
+    Limit,
+    Sequence,
+    Silence,
+    Slot,
+    Step,
+    Texts,
+    Thinning,
+    Topic,
+    Variant,
+    When,
+)
 
 LIBRARY = Path(__file__).parent / "library"
 LANGUAGES = ("en", "es", "discreet_en", "discreet_es")
@@ -35,16 +51,17 @@ WORST_CASE = {
     "w3": "Sat 10:30 am",
     "w4": "Sun 10:30 am",
 }
-_MOST_PARTS = 2
+_MOST_PARTS = render.MOST_PARTS
 _STEP_ID = re.compile(r"[A-Z]{2}-[A-Z0-9]+")
 _TOP_KEYS = (
     *("key", "title", "purpose", "enrolled_by", "entry", "exit", "lasts", "at_most", "beside_limit"),
-    *("if_worse_twice", "reviewed", "seeds", "steps", "notes"),
+    *("thinning", "if_worse_twice", "reviewed", "seeds", "steps", "notes"),
 )
 _STEP_KEYS = (
     *"id when kind topic intent seeds text variants answers words then".split(),
-    *("refusals", "closes_talk", "combines", "lint_allow"),
+    *("refusals", "closes_talk", "combines", "if_silent", "school_hours", "on_wish", "place", "lint_allow"),
 )
+_WISHES = ("second_reminder",)  # flags of the profile that a step may wait for
 _VARIANT_KEYS = ("age", "role", "profile", "reason", "contact")
 
 
@@ -89,6 +106,11 @@ class Library:
     system: Mapping[str, Texts]
     ideas: tuple[Idea, ...]
     faqs: tuple[Faq, ...] = ()
+
+    @property
+    def step_ids(self) -> frozenset[str]:
+        """Every step that may be sent: those of the sequences, and the service's own question SL-1."""
+        return frozenset(step.id for sequence in self.sequences.values() for step in sequence.steps) | {"SL-1"}
 
 
 def parse(text: str, *, name: str) -> Sequence:
@@ -160,7 +182,8 @@ def _faqs(folder: Path) -> tuple[Faq, ...]:
         texts = reader.texts(node.child("text"), where=node.text("id"))
         if texts is not None:
             triggers = {language: node.child("triggers").words(language) for language in ("en", "es")}
-            found.append(Faq(id=node.text("id"), triggers=triggers, texts=texts))
+            is_legal = node.text("legal") in ("yes", "true")
+            found.append(Faq(id=node.text("id"), triggers=triggers, texts=texts, is_legal=is_legal))
     reader.stop_on_errors(path.name)
     return tuple(found)
 
@@ -215,6 +238,7 @@ class _Reader:
             steps=steps,
             at_most=self.limit(root.child("at_most")),
             beside_limit=root.words("beside_limit"),
+            thinning=self.thinning(root.child("thinning")),
             lasts_days=self.lasts(root.child("lasts")),
             enrolled_by=root.words("enrolled_by"),
             entry=root.words("entry"),
@@ -229,6 +253,17 @@ class _Reader:
             self.error(node.line, 'at_most should read "2 a week" or "1 per 14 days"')
             return Limit(count=1, days=7)
         return Limit(count=int(match[1]), days=int(match[2] or 7))
+
+    def thinning(self, node: Node) -> tuple[Thinning, ...]:
+        found: list[Thinning] = []
+        for element in node.elements():
+            match = re.fullmatch(r"(\d (?:a week|per \d+ days)) after day (\d+)", element.value or "")
+            if match is None:
+                self.error(element.line, 'thinning should read "1 a week after day 10", one line for each step down')
+                continue
+            limit = self.limit(Node(line=element.line, end=element.end, value=match[1]))
+            found.append(Thinning(after_day=int(match[2]), limit=limit))
+        return tuple(sorted(found, key=lambda thinning: thinning.after_day))
 
     def lasts(self, node: Node) -> int | None:
         if node.value in (None, "", "open"):
@@ -282,9 +317,26 @@ class _Reader:
             seeds=node.words("seeds"),
             closes_talk=node.text("closes_talk") in ("yes", "true"),
             combines=node.text("combines") in ("yes", "true"),
+            if_silent=self.if_silent(node.child("if_silent")),
+            school_hours=node.text("school_hours") in ("yes", "true"),
+            on_wish=node.text("on_wish") or None,
+            place=node.text("place") or None,
         )
         self.fits(node, step)
         return step
+
+    def if_silent(self, node: Node) -> Silence | None:
+        """One asking more, then people: silence itself never does anything to the family's plan."""
+        if not node.pairs:
+            return None
+        self.keys(node, ("ask_again", "then"), "if_silent")
+        hours = re.fullmatch(r"(\d{1,3}) hours?", node.text("ask_again"))
+        then = tuple(self.effects(node.child("then")))
+        if hours is None:
+            self.error(node.line, 'ask_again should read "24 hours"')
+        if not then or any(effect.verb != "staff" for effect in then):
+            self.error(node.line, "if_silent may only tell people: write then: [\"staff p2: …\"]")
+        return Silence(ask_again_hours=int(hours[1]) if hours else 24, then=then)
 
     def fits(self, node: Node, step: Step) -> None:
         """Rules that tie kind, moment and answers together."""
@@ -296,10 +348,26 @@ class _Reader:
         asks = step.kind in (Kind.CHECKIN, Kind.FOLLOWUP, Kind.GATE, Kind.ASK)
         if asks and not 2 <= len(step.answers) <= 6:
             self.error(node.line, f"step {step.id} asks a question: give it 2 to 6 answers")
+        if step.if_silent is not None and not step.answers:
+            self.error(node.line, f"step {step.id} asks nothing: if_silent belongs to a question")
+        if step.on_wish is not None and step.on_wish not in _WISHES:
+            self.error(node.child("on_wish").line, f"on_wish {step.on_wish!r} should be one of: {', '.join(_WISHES)}")
+        self.asks_again(node, step)
+        if step.place is not None and step.place not in PLACES:
+            self.error(node.child("place").line, f"place {step.place!r} should be one of: {', '.join(PLACES)}")
         if step.texts is None:
             return
         for texts in (step.texts, *(v.texts for v in step.variants)):
             self.digits(node, step, texts)
+
+    def asks_again(self, node: Node, step: Step) -> None:
+        """A question is asked once more only where it hangs on an event or opens a gate (reask)."""
+        for answer in step.answers.values():
+            for effect in answer.then:
+                same = effect.verb == "ask_again" and effect.args[0] == step.id
+                if same and step.kind not in (Kind.FOLLOWUP, Kind.GATE):
+                    message = f"step {step.id}: only a followup or a gate is asked again after hours"
+                    self.error(node.child("answers").line, message)
 
     def digits(self, node: Node, step: Step, texts: Texts) -> None:
         """All four texts of a question name exactly the digits that have answers."""
@@ -345,15 +413,21 @@ class _Reader:
         for digit, answer in node.child("answers").items():
             if not re.fullmatch(r"[1-9]", digit):
                 self.error(answer.line, f"answer {digit!r} should be a digit from 1 to 9: carriers read words")
-            self.keys(answer, ("means", "then", "twice", "reply", "lint_allow"), f"answer {digit}")
+            self.keys(answer, ("means", "then", "twice", "if_ordered", "reply", "lint_allow"), f"answer {digit}")
             then = tuple(self.effects(answer.child("then")))
             if not then:
                 self.error(answer.line, f"answer {digit} has no effect; write `then: [next]` if nothing follows")
             reply = (
                 self.texts(answer.child("reply"), where=f"the reply to {digit}") if "reply" in answer.pairs else None
             )
-            twice = tuple(self.effects(answer.child("twice")))
-            found[digit] = Answer(digit=digit, means=answer.text("means"), then=then, twice=twice, reply=reply)
+            found[digit] = Answer(
+                digit=digit,
+                means=answer.text("means"),
+                then=then,
+                twice=tuple(self.effects(answer.child("twice"))),
+                if_ordered=tuple(self.effects(answer.child("if_ordered"))),
+                reply=reply,
+            )
         return found
 
     def variant(self, node: Node, step_id: str) -> Variant:
@@ -413,7 +487,7 @@ class _Reader:
 def _targets(step: Step) -> set[str]:
     """Ids of steps that this step's moments and effects name."""
     named = {w.step for w in step.when if w.step}
-    all_effects = [e for a in step.answers.values() for e in (*a.then, *a.twice)]
+    all_effects = [e for a in step.answers.values() for e in (*a.then, *a.twice, *a.if_ordered)]
     all_effects += [e for then in (*step.words.values(), *step.refusals.values(), step.then) for e in then]
     for effect in all_effects:
         if effect.verb not in ("move", "start"):

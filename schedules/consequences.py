@@ -74,8 +74,13 @@ def _soften(draft: Draft, context: _Context, effect: Effect) -> None:
 
 
 def _stretch(draft: Draft, context: _Context, effect: Effect) -> None:
-    draft.pace(volume="less")
-    draft.did("stretch", "Texts come half as often.")
+    """The intervals that are still to come in this sequence double (STRETCH)."""
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is None or enrollment.facts.get("stretch"):
+        return
+    facts, instants = {**enrollment.facts, "stretch": 1}, {**enrollment.instants, "stretched_at": draft.now}
+    draft.thread = draft.thread.with_enrollment(replace(enrollment, facts=facts, instants=instants))
+    draft.did("stretch", f"{enrollment.sequence.key}: texts come half as often from now on.")
 
 
 def _not_yet(draft: Draft, context: _Context, effect: Effect) -> None:
@@ -123,10 +128,23 @@ def _again(draft: Draft, context: _Context, effect: Effect) -> None:
         draft.did("again", f"{effect.args[0]} is planned once more.")
 
 
+def _again_after(draft: Draft, context: _Context, effect: Effect) -> None:
+    """Once more after some further sessions, counted from those that have been."""
+    step_id, sessions = effect.args
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is None or enrollment.sequence.step(step_id) is None:
+        return
+    been = [k.nth for k in draft.thread.key_dates if k.kind == "session" and k.status != "cancelled" and k.at <= draft.now]
+    nth = max(been, default=0) + int(sessions)
+    draft.thread = draft.thread.with_enrollment(agenda.add(enrollment, step_id, None, nth=nth))
+    draft.did("again", f"{step_id} is planned once more, after {sessions} sessions.")
+
+
 def _ask_again(draft: Draft, context: _Context, effect: Effect) -> None:
     """One re-ask and no more, however often the answer repeats."""
-    step_id, amount = effect.args
-    until = draft.in_days(int(amount)) if effect.verb == "ask_again_days" else draft.in_hours(int(amount))
+    step_id, *amounts = effect.args
+    amount = int(amounts[0]) if amounts else draft.policy.reask_hours
+    until = draft.in_days(amount) if effect.verb == "ask_again_days" else draft.in_hours(amount)
     enrollment = draft.thread.enrollment(context.enrollment)
     step = enrollment.sequence.step(step_id) if enrollment else None
     if enrollment is None or step is None or enrollment.facts.get(f"re-asked {step_id}"):
@@ -223,6 +241,12 @@ def _move(draft: Draft, context: _Context, effect: Effect) -> None:
 def _move_to(draft: Draft, context: _Context, sequence: str, at_step: str | None) -> None:
     draft.end(context.enrollment, f"moved to {sequence}")
     draft.start(sequence, at_step)
+
+
+def _move_every(draft: Draft, context: _Context, effect: Effect) -> None:
+    sequence, days = effect.args
+    draft.end(context.enrollment, f"goes on with one text in {days} days")
+    draft.start(sequence, spacing_days=int(days))
 
 
 def _start(draft: Draft, context: _Context, effect: Effect) -> None:
@@ -415,6 +439,15 @@ def _judge(draft: Draft, context: _Context, effect: Effect) -> None:
         run(draft, context.enrollment, consequence)
 
 
+def _rung(draft: Draft, context: _Context, effect: Effect) -> None:
+    """Where the next idea comes from on the ladder of ideas (PR-22)."""
+    step = {"up": 1, "down": -1}.get(effect.args[0], 0)
+    rung = min(max(draft.thread.pace.rung + step, 1), draft.policy.idea_rungs)
+    short = effect.args[0] == "shorter"
+    draft.pace(rung=rung, short_ideas=short)
+    draft.did("rung", f"Ideas come from rung {rung}{', short ones' if short else ''}.")
+
+
 def _lower_pace(draft: Draft, context: _Context, effect: Effect) -> None:
     until = draft.in_days(int(effect.args[0]))
     draft.pace(lower_until=until)
@@ -430,6 +463,7 @@ _EFFECTS: Mapping[str, _Run] = {
     "stretch": _stretch,
     "not_yet": _not_yet,
     "again": _again,
+    "again_after": _again_after,
     "ask_again": _ask_again,
     "ask_again_days": _ask_again,
     "go": _go,
@@ -438,6 +472,7 @@ _EFFECTS: Mapping[str, _Run] = {
     "withdraw": _withdraw,
     "next_window": _next_window,
     "move": _move,
+    "move_every": _move_every,
     "start": _start,
     "offer": _offer,
     "talk_gap": _talk_gap,
@@ -461,5 +496,6 @@ _EFFECTS: Mapping[str, _Run] = {
     "streak_0": _streak_0,
     "score": _score,
     "judge": _judge,
+    "rung": _rung,
     "lower_pace": _lower_pace,
 }

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from schedules import agenda, lifecycle, localtime, render
+from schedules import agenda, leaving, lifecycle, localtime, render
 from schedules.policy import Policy
-from schedules.values import Kind, Reason, Sequence, StaffTask, Step, Texts, Thread
+from schedules.values import Drop, Kind, Reason, Sequence, StaffTask, Step, Texts, Thread
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,14 +40,16 @@ class Start:
     sequence: str
     at_step: str | None = None
     only: bool = False
+    spacing_days: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class End:
-    """An enrollment that ends now."""
+    """An enrollment that ends now, and the steps that it still had before it."""
 
     enrollment: str
     reason: str
+    left: tuple[Drop, ...] = ()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -90,18 +92,21 @@ class Draft:
     def end(self, enrollment_id: str, reason: str) -> None:
         enrollment = self.thread.enrollment(enrollment_id)
         if enrollment is not None:
+            left = leaving.left_over(self.thread, enrollment, self.policy, self.now, reason)
             self.thread = lifecycle.leave(self.thread, enrollment.sequence.key)
-            self.ends.append(End(enrollment=enrollment_id, reason=reason))
+            self.ends.append(End(enrollment=enrollment_id, reason=reason, left=left))
             self.did("exit", f"{enrollment.sequence.key} ends: {reason}.")
 
-    def start(self, sequence: str, at_step: str | None = None, *, only: bool = False) -> None:
+    def start(
+        self, sequence: str, at_step: str | None = None, *, only: bool = False, spacing_days: int | None = None
+    ) -> None:
         """Begin a sequence, unless it already runs. One that the program lacks becomes a person's task."""
         if self.thread.in_sequence(sequence) or any(s.sequence == sequence for s in self.starts):
             return
         if sequence not in self.library:
             self.task(3, f"asked for {sequence}, which this program does not offer")
             return
-        self.starts.append(Start(sequence=sequence, at_step=at_step, only=only))
+        self.starts.append(Start(sequence=sequence, at_step=at_step, only=only, spacing_days=spacing_days))
         self.did("start", f"{sequence} begins." if not only else f"{at_step} is planned.")
         if at_step is None:
             for step in agenda.at_once(self.library[sequence]):

@@ -27,7 +27,8 @@ def of_thread(
     if session_at is not None:
         shown = localtime.local(session_at, profile.timezone)
         found |= {"day": day_words(shown.date(), profile.pref_lang), "time": clock_words(shown.time())}
-    idea = idea_for(profile, ideas, cycle)
+    pace = thread.pace
+    idea = idea_for(profile, ideas, pace.ideas_sent, rung=pace.rung, short=pace.short_ideas)
     if idea is not None:
         found["idea"] = in_language(idea.texts, profile)
     for n, window in enumerate(windows.offered(thread, policy, now), start=1):
@@ -53,10 +54,23 @@ def clock_words(wall: time) -> str:
     return f"{hour}:{wall.minute:02d} {half}" if wall.minute else f"{hour} {half}"
 
 
-def idea_for(profile: Profile, ideas: Sequence[Idea], cycle: int) -> Idea | None:
-    """The `cycle`-th idea that fits the family, easiest first (PR-22), starting over after the last."""
-    fitting = sorted((i for i in ideas if _fits(i, profile)), key=lambda idea: (idea.rung, idea.id))
-    return fitting[(cycle - 1) % len(fitting)] if fitting else None
+def idea_for(
+    profile: Profile, ideas: Sequence[Idea], turn: int, *, rung: int = 1, short: bool = False
+) -> Idea | None:
+    """An idea that fits the family, of its rung of the ladder or the next lower one that has any (PR-22).
+
+    `turn` counts the ideas sent before: they go round. `short`: only the shortest of the rung.
+    """
+    fitting = [i for i in ideas if _fits(i, profile)]
+    if not fitting:
+        return None
+    within = [i for i in fitting if i.rung <= rung] or fitting
+    best = max(i.rung for i in within) if any(i.rung <= rung for i in fitting) else min(i.rung for i in within)
+    pool = sorted((i for i in within if i.rung == best), key=lambda idea: idea.id)
+    if short:
+        least = min(i.minutes for i in pool)
+        pool = [i for i in pool if i.minutes == least]
+    return pool[turn % len(pool)]
 
 
 def _fits(idea: Idea, profile: Profile) -> bool:

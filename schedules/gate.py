@@ -6,10 +6,10 @@ its inputs. Sources: content.md §2.1, PR-01 to PR-17; simulate readings 6 to 12
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from schedules import calendar, localtime, pacing, windows
+from schedules import beside, calendar, localtime, pacing, windows
 from schedules.policy import Policy
 from schedules.values import (
     UNDER_SAFEGUARDING,
@@ -28,13 +28,6 @@ from schedules.values import (
 _DAY = timedelta(days=1)
 _TALKS = (Kind.TALK, Kind.GATE)
 
-# While a parent is in the key's sequence, the listed ones are off (suppression matrix, content.md §2.1).
-SUPPRESSED: Mapping[str, frozenset[str]] = {
-    "AFTERCRISIS": frozenset(("TALK", "DEMYST", "CHOICE", "PATIENCE", "OPENDOOR")),
-    "BREAK": frozenset(("TALK", "DEMYST", "CHOICE", "DRIVE", "MATCH", "REMIND")),
-    "DRIVE": frozenset(("TALK", "DEMYST")),
-}
-_BESIDE_OPENDOOR = frozenset(("OPENDOOR", "CARE", "RESOURCE", "REPAIR", "ONBOARD", "AFTERCRISIS", "REMIND"))
 _UNSAFE_OFF = frozenset(("PATIENCE", "RECONNECT"))
 
 
@@ -115,15 +108,12 @@ def _paused(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdic
 
 
 def _suppressed(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
-    for other in thread.enrollments:
-        key = other.sequence.key
-        if p.sequence in SUPPRESSED.get(key, ()):
-            return _until(thread, None, f"off_in_{key.lower()}", f"{p.sequence} is off while {key} runs.")
-        if key == "AFTERCRISIS" and p.sequence == "BREAK" and p.kind is Kind.GATE:
-            return _until(thread, None, "off_in_aftercrisis", "the break's gate is shut while AFTERCRISIS runs.")
-        if key == "OPENDOOR" and p.sequence not in _BESIDE_OPENDOOR:
-            return _until(thread, None, "off_in_opendoor", f"{p.sequence} is off while OPENDOOR runs.")
-    if pacing.is_waiting_its_turn(thread, policy, p.sequence):
+    key = beside.switched_off_by(p.sequence, thread)
+    if key is not None:
+        return _until(thread, None, f"off_in_{key.lower()}", f"{p.sequence} is off while {key} runs.")
+    if p.kind is Kind.GATE and p.sequence == "BREAK" and thread.in_sequence("AFTERCRISIS"):
+        return _until(thread, None, "off_in_aftercrisis", "the break's gate is shut while AFTERCRISIS runs.")
+    if p.enrollment in beside.waiting(thread, policy):
         return _until(thread, None, "two_at_once", "two other sequences are already running.")
     return None
 
@@ -152,10 +142,12 @@ def _is_screened(thread: Thread) -> bool:
 
 def _welcome_first(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
     """The first text says who writes, and how to stop: nothing goes before it."""
+    if p.kind is Kind.SYSTEM:
+        return None
     for enrollment in thread.enrollments:
         for pending in enrollment.agenda:
             step = enrollment.sequence.step(pending.step)
-            if step is not None and step.kind is Kind.SYSTEM and p.step != step.id:
+            if step is not None and step.kind is Kind.SYSTEM:
                 return _until(thread, None, "welcome_first", "the welcome, with STOP and HELP, goes first.")
     return None
 
@@ -282,6 +274,14 @@ def _hours(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict
     return _until(thread, until, "contact_hours", "outside contact hours, work, dinner or bedtime.")
 
 
+def _school(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    """A text that sends to school: in term, on weekdays, while the office is open (PR-24)."""
+    if not p.school_hours or windows.is_school_office_open(thread.profile, policy, at):
+        return None
+    until = windows.next_school_office(thread.profile, policy, at)
+    return _until(thread, until, "school_closed", "the school's office is closed.")
+
+
 def _caps(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
     if not pacing.is_counted(p.step, p.kind, policy):
         return None
@@ -302,7 +302,7 @@ def _sequence_cap(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> 
         return None
     if enrollment.sequence.at_most.count == 1 and enrollment.facts.get(f"asked for {p.step}"):
         return None  # "CA-3 now" is an answer's wish: it does not wait for the next slot
-    until = pacing.sequence_allows(thread, policy, p, enrollment.sequence, at)
+    until = pacing.sequence_allows(thread, policy, p, enrollment, at)
     if until is None:
         return None
     return _until(thread, until, "cap_sequence", f"{p.sequence} has had its share for now.")
@@ -313,7 +313,7 @@ def _one_question(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> 
     question = thread.pace.question
     if p.kind is not Kind.CHECKIN or p.closes_talk or question is None or at >= question.until:
         return None
-    if question.step in policy.uncounted_steps:
+    if question.step in policy.uncounted_steps or (p.asked_again and question.step == p.step):
         return None  # the sign-up exchange: an unanswered one must not hold up the next day's question
     return _until(thread, question.until, "question_open", "another question is still open.")
 
@@ -345,6 +345,7 @@ RULES: tuple[Rule, ...] = (
     _gate_shut,
     _wrong_day,
     _hours,
+    _school,
     _sequence_cap,
     _caps,
     _one_question,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from schedules import agenda, localtime, pacing
+from schedules import agenda, beside, localtime, pacing
 from schedules.policy import Policy
 from schedules.values import Enrollment, OpenQuestion, Sequence, Step, Thread
 
@@ -22,8 +22,12 @@ def enroll(
     policy: Policy,
     at_step: str | None = None,
     only: bool = False,
+    spacing_days: int | None = None,
 ) -> Thread:
-    """The thread with one more enrollment: from the first step, from `at_step` on, or `only` that step."""
+    """The thread with one more enrollment: from the first step, from `at_step` on, or `only` that step.
+
+    `spacing_days`: its steps come that far apart instead of on their own days.
+    """
     enrollment = agenda.start(
         sequence,
         enrollment_id=enrollment_id,
@@ -32,8 +36,10 @@ def enroll(
         zone=thread.profile.timezone,
         at_step=at_step,
         only=only,
+        spacing_days=spacing_days,
     )
-    pace = replace(thread.pace, planned=None)
+    # Whoever is enrolled has just read how to stop: in the welcome, or when they agreed.
+    pace = replace(thread.pace, planned=None, notice_at=thread.pace.notice_at or now)
     return replace(thread, enrollments=(*thread.enrollments, enrollment), pace=pace)
 
 
@@ -59,6 +65,11 @@ def pause(thread: Thread, until: datetime | None, now: datetime) -> Thread:
     return replace(thread, status="paused", paused_until=until, pace=pace)
 
 
+def waits(enrollment: Enrollment) -> bool:
+    """Does the enrollment wait for its turn?"""
+    return _WAITS_SINCE in enrollment.instants
+
+
 def resume(thread: Thread, now: datetime, policy: Policy, *, since: datetime | None = None) -> Thread:
     """The thread after a pause or a released hold (`since` its beginning): shifted by the rest, no burst.
 
@@ -66,7 +77,7 @@ def resume(thread: Thread, now: datetime, policy: Policy, *, since: datetime | N
     An open question is over without being counted as silence: we were the ones who went quiet.
     """
     rested_since = since or thread.pace.paused_at or now
-    enrollments = tuple(agenda.shift(e, rested_since, now) for e in thread.enrollments)
+    enrollments = tuple(_rested(agenda.shift(e, rested_since, now), rested_since, now) for e in thread.enrollments)
     pace = replace(thread.pace, planned=None, paused_at=None, question=None)
     status = "active" if thread.status == "paused" else thread.status
     return replace(thread, status=status, paused_until=None, enrollments=enrollments, pace=pace)
@@ -76,9 +87,40 @@ def at(thread: Thread, policy: Policy, now: datetime) -> Thread:
     """The thread as it stands at `now`: pauses that are over have ended, lapsed questions count as silence."""
     if thread.status == "paused" and thread.paused_until is not None and now >= thread.paused_until:
         thread = resume(thread, thread.paused_until, policy)
-    thread = _lapsed(thread, policy, now)
-    enrollments = tuple(agenda.with_each_session(e, thread) for e in thread.enrollments)
+    thread = _in_turn(_lapsed(thread, policy, now), policy, now)
+    enrollments = tuple(agenda.with_each_session(e, thread, now) for e in thread.enrollments)
     return replace(thread, enrollments=enrollments)
+
+
+_WAITS_SINCE = "waits_since"
+
+
+def _rested(enrollment: Enrollment, since: datetime, now: datetime) -> Enrollment:
+    """A rest within the wait for one's turn counts once: it has moved the steps already."""
+    waiting = enrollment.instants.get(_WAITS_SINCE)
+    if waiting is None or now <= since:
+        return enrollment
+    moved = waiting + (now - since) if waiting <= since else now
+    return replace(enrollment, instants={**enrollment.instants, _WAITS_SINCE: moved})
+
+
+def _in_turn(thread: Thread, policy: Policy, now: datetime) -> Thread:
+    """A third sequence waits, and its steps with it: when its turn comes they move by as long as it has waited."""
+    waiting = beside.waiting(thread, policy)
+    if not waiting and not any(_WAITS_SINCE in e.instants for e in thread.enrollments):
+        return thread
+    return replace(thread, enrollments=tuple(_turned(e, e.id in waiting, now) for e in thread.enrollments))
+
+
+def _turned(enrollment: Enrollment, waits: bool, now: datetime) -> Enrollment:
+    since = enrollment.instants.get(_WAITS_SINCE)
+    if waits:
+        instants = {**enrollment.instants, _WAITS_SINCE: since or now}
+        return enrollment if since else replace(enrollment, instants=instants)
+    if since is None:
+        return enrollment
+    instants = {key: at for key, at in enrollment.instants.items() if key != _WAITS_SINCE}
+    return agenda.shift(replace(enrollment, instants=instants), since, now)
 
 
 def _lapsed(thread: Thread, policy: Policy, now: datetime) -> Thread:

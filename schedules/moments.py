@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from schedules import calendar, gate, localtime, pacing, windows
+from schedules import agenda, calendar, gate, localtime, pacing, windows
 from schedules.policy import PRIORITY, Policy
 from schedules.values import (
     Anchor,
@@ -37,9 +37,11 @@ _EVENTS = (Anchor.SESSION, Anchor.NEXT_REVIEW, Anchor.VISIT, Anchor.CONSULT)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Due:
-    """When a pending step falls due, and the event that it must precede, if any."""
+    """When a pending step falls due, until when that is still its own moment (+20 to 28 h), and the event that it
+    must precede, if any."""
 
     at: datetime
+    latest: datetime | None = None
     before_event: datetime | None = None
 
 
@@ -83,7 +85,7 @@ class _Place:
 def due_of(pending: Pending, enrollment: Enrollment, thread: Thread, policy: Policy) -> Due | None:
     """When `pending` is due; none while its anchor is unknown."""
     step = enrollment.sequence.step(pending.step)
-    if step is None or pending.which >= len(step.when):
+    if step is None or pending.which >= len(step.when) or not agenda.is_wished(step, thread):
         return None
     place = _Place(step=step, when=step.when[pending.which], enrollment=enrollment)
     due = _counted(pending, place, thread, policy)
@@ -124,12 +126,16 @@ def _from_key_date(pending: Pending, when: When, thread: Thread, policy: Policy)
     date = key_date(thread, when.anchor.value, pending.nth or when.nth)
     if date is None:
         return None
+    zone = thread.profile.timezone
+    if when.slot is Slot.MORNING:
+        return Due(at=localtime.at_minute(localtime.local_date(date.at, zone), 0, zone), before_event=date.at)
     if when.slot in (Slot.PREFERRED, Slot.WEEKEND):
         at = _preferred(date.at, when.offset_days, thread, policy)
     else:
         at = _shifted(date.at, when, thread)
     leads = when.anchor in _EVENTS and (when.offset_days < 0 or when.offset_hours < 0)
-    return Due(at=at, before_event=date.at if leads else None)
+    latest = localtime.plus_wall(date.at, zone, hours=when.latest_hours) if when.latest_hours else None
+    return Due(at=at, latest=latest, before_event=date.at if leads else None)
 
 
 def _from_base(base: datetime, place: _Place, thread: Thread, policy: Policy) -> datetime:
@@ -152,18 +158,19 @@ def _days(base: datetime, place: _Place, thread: Thread, policy: Policy) -> int:
     if when.every_days is not None and repeats:
         is_pulse = step.kind is Kind.CHECKIN
         days = enrollment.facts.get("interval_days", when.every_days) if is_pulse else when.every_days
+    if enrollment.facts.get("stretch"):
+        days = _slowed(base, days, 2, enrollment.instants.get("stretched_at"), repeats=repeats)
     factor = pacing.stretch(thread.pace, policy)
     slows = pacing.slows_in_silence(enrollment.sequence.key, step.kind) and step.kind is not Kind.STAFF
     if factor == 1 or not slows or days <= 0:
         return days
     if repeats and pacing.is_monthly(thread.pace, policy):
         return max(days, policy.silence_monthly_days)
-    return _slowed(base, days, factor, thread, repeats=repeats)
+    return _slowed(base, days, factor, thread.pace.silence_since, repeats=repeats)
 
 
-def _slowed(base: datetime, days: int, factor: int, thread: Thread, *, repeats: bool) -> int:
-    """Intervals double in silence; a date counted from the start doubles only what lies after the silence began."""
-    since = thread.pace.silence_since
+def _slowed(base: datetime, days: int, factor: int, since: datetime | None, *, repeats: bool) -> int:
+    """Intervals double; a date counted from the start doubles only what lies after `since` (the silence began)."""
     if repeats or since is None or since <= base:
         return days * factor
     heard = (since - base).days
@@ -260,16 +267,19 @@ def _proposal(pending: Pending, step: Step, enrollment: Enrollment, expires_at: 
         topic=step.topic,
         expires_at=expires_at,
         closes_talk=step.closes_talk,
+        asked_again=pending.asked_again,
+        school_hours=step.school_hours,
     )
 
 
 def _first_allowed(base: Candidate, thread: Thread, policy: Policy, start: datetime) -> Candidate:
-    """Walk from `start` from objection to objection until the gate has none. Expiry is the caller's business."""
+    """Walk from `start` from objection to objection until the gate has none, or until it is too late anyway."""
+    too_late = max(base.proposal.expires_at, start)
     asked = replace(base.proposal, expires_at=start + _FAR)
     at: datetime | None = _slotted(base, thread, policy, start)
     why = base.reason
     for _ in range(_MOST_LOOKS):
-        if at is None:
+        if at is None or at > too_late:
             break
         verdict = gate.may_go(asked, thread, policy, at)
         if isinstance(verdict, Go):
@@ -341,6 +351,10 @@ def _going(base: Candidate, at: datetime, thread: Thread, held_by: Reason) -> Re
     """Why this moment: what held it back last, or that it is simply due."""
     said = gate.say(at, thread)
     inputs = {"due_at": base.due.at.isoformat(), **held_by.inputs}
+    if base.due.latest is not None:
+        inputs["best_until"] = base.due.latest.isoformat()
+    if base.due.latest is not None and at > base.due.latest:
+        said += f", later than its best moment (until {gate.say(base.due.latest, thread)})"
     if held_by.code == "due":
         return Reason(code="due", words=f"Due {said}, and nothing stands in the way.", inputs=inputs)
     cause = held_by.words.split(": ", 1)[-1].rstrip(".")
@@ -353,7 +367,10 @@ def _going(base: Candidate, at: datetime, thread: Thread, held_by: Reason) -> Re
 def _ahead_of_window(base: Candidate, thread: Thread, policy: Policy, start: datetime) -> Candidate:
     """The first calm window whose send moment the gate allows; windows in between are skipped, never late."""
     why = Reason(code="no_window", words="No calm window is known; TIME sets one.")
-    for window, moment in _windows_from(thread, policy, start):
+    not_before = start
+    for window, moment in _windows_in_order(base, thread, policy, start):
+        if moment < not_before:
+            continue
         opens, closes = window.instants(thread.profile.timezone)
         proposal = replace(
             base.proposal,
@@ -365,9 +382,22 @@ def _ahead_of_window(base: Candidate, thread: Thread, policy: Policy, start: dat
             reason = _lead(moment, opens, thread, why)
             return replace(base, at=moment, proposal=proposal, reason=reason)
         why = verdict.reason
-        if isinstance(verdict, NotYet) and verdict.until is None:
+        if isinstance(verdict, Never) or verdict.until is None:
             break
+        if not base.when.weekend_first:  # windows in order of time: what is refused until then is refused in between
+            not_before = verdict.until
     return replace(base, at=None, reason=why)
+
+
+def _windows_in_order(
+    base: Candidate, thread: Thread, policy: Policy, start: datetime
+) -> Iterator[tuple[windows.Window, datetime]]:
+    """The windows from `start` on; "weekend first" looks through the weekends of the first seven days before."""
+    if base.when.weekend_first:
+        end = localtime.local_date(base.due.at, thread.profile.timezone) + 7 * _DAY
+        early = _windows_from(thread, policy, start, until=end)
+        yield from (found for found in early if found[0].day.weekday() >= 5)
+    yield from _windows_from(thread, policy, start)
 
 
 def _window_expiry(base: Candidate, policy: Policy, opens: datetime) -> datetime:
@@ -376,9 +406,13 @@ def _window_expiry(base: Candidate, policy: Policy, opens: datetime) -> datetime
     return base.proposal.expires_at
 
 
-def _windows_from(thread: Thread, policy: Policy, start: datetime) -> Iterator[tuple[windows.Window, datetime]]:
+def _windows_from(
+    thread: Thread, policy: Policy, start: datetime, *, until: date | None = None
+) -> Iterator[tuple[windows.Window, datetime]]:
     first = localtime.local_date(start, thread.profile.timezone)
     for days in range(_HORIZON_DAYS):
+        if until is not None and first + days * _DAY >= until:
+            return
         for window in windows.calm_windows(thread, policy, first + days * _DAY):
             moment = windows.send_moment(thread, policy, window, not_before=start)
             if moment is not None:

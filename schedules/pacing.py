@@ -10,11 +10,11 @@ from datetime import date, datetime, timedelta
 
 from schedules import localtime
 from schedules.policy import Policy
-from schedules.values import Kind, Limit, Mark, Pace, Proposal, Sequence, Thread
+from schedules.values import Enrollment, Kind, Limit, Mark, Pace, Proposal, Sequence, Thread
 
 _KEEP = timedelta(days=57)  # twice the longest look-back (28 days, doubled by silence) and a day
 _LOGISTICS = (Kind.FOLLOWUP, Kind.REMINDER)
-_BESIDE = ("CARE", "REMIND", "REPAIR", "ONBOARD", "AFTERCRISIS")  # not among the two content sequences
+_THINS_FROM = {"AFTERCRISIS": "crisis_report"}  # the date that a sequence's thinning is counted from
 
 
 def is_counted(step_id: str, kind: Kind, policy: Policy) -> bool:
@@ -42,6 +42,11 @@ def forget(pace: Pace, proposal: Proposal) -> Pace:
     talks = [m.at for m in kept if m.kind is Kind.TALK]
     last = max(talks) if talks else None
     return replace(pace, marks=kept, last_talk_at=last if proposal.kind is Kind.TALK else pace.last_talk_at)
+
+
+def is_notice_due(pace: Pace, policy: Policy, now: datetime) -> bool:
+    """Is it about a month since a text last said how to stop (stop.notice)?"""
+    return pace.notice_at is not None and now - pace.notice_at >= timedelta(days=policy.stop_notice_days)
 
 
 # ---------------------------------------------------------------- silence
@@ -96,14 +101,16 @@ def day_allows(thread: Thread, policy: Policy, at: datetime) -> datetime | None:
     return localtime.at_minute(day + timedelta(days=1), 0, zone)
 
 
-def week_limit(thread: Thread, policy: Policy, proposal: Proposal, at: datetime) -> int:
-    """How many texts the rolling week may hold for this parent."""
+def week_limit(thread: Thread, policy: Policy) -> int:
+    """How many texts the rolling week may hold for this parent, all sequences together."""
     limit = {"less": policy.volume_less_week, "more": policy.volume_more_week}.get(_volume(thread), policy.cap_week)
-    limit = min(limit, policy.cap_week)
-    lowered = thread.pace.lower_until is not None and at < thread.pace.lower_until
-    if (lowered or thread.in_sequence("CARE")) and proposal.sequence != "CARE":
-        limit -= policy.care_lowers_by
-    return max(limit, 1)
+    return min(limit, policy.cap_week)
+
+
+def _is_lowered(thread: Thread, at: datetime) -> bool:
+    """Does strain lower the volume of everything but CARE (PR-27)?"""
+    until = thread.pace.lower_until
+    return (until is not None and at < until) or thread.in_sequence("CARE") is not None
 
 
 def _volume(thread: Thread) -> str:
@@ -115,8 +122,12 @@ def week_allows(thread: Thread, policy: Policy, proposal: Proposal, at: datetime
     days = policy.cap_week_days
     if slows_in_silence(proposal.sequence, proposal.kind):
         days *= stretch(thread.pace, policy)
-    limit = week_limit(thread, policy, proposal, at)
-    return _rolling([m.at for m in counted(thread.pace)], limit, days, at)
+    marks, limit = counted(thread.pace), week_limit(thread, policy)
+    free = [_rolling([m.at for m in marks], limit, days, at)]
+    if proposal.sequence != "CARE" and _is_lowered(thread, at):
+        others = [m.at for m in marks if m.sequence != "CARE"]
+        free.append(_rolling(others, max(limit - policy.care_lowers_by, 1), days, at))
+    return max((instant for instant in free if instant is not None), default=None)
 
 
 def _rolling(sent: list[datetime], limit: int, days: int, at: datetime) -> datetime | None:
@@ -145,24 +156,32 @@ def gap_allows(thread: Thread, policy: Policy, proposal: Proposal, at: datetime)
 
 
 def _is_exempt_from_gap(proposal: Proposal) -> bool:
-    again = proposal.step in ("AC-2", "AC-5") and proposal.cycle > 1
-    return proposal.kind in _LOGISTICS or proposal.sequence == "REPAIR" or proposal.closes_talk or again
+    is_free = proposal.closes_talk or proposal.asked_again
+    return proposal.kind in _LOGISTICS or proposal.sequence == "REPAIR" or is_free
 
 
 def sequence_allows(
-    thread: Thread, policy: Policy, proposal: Proposal, sequence: Sequence, at: datetime
+    thread: Thread, policy: Policy, proposal: Proposal, enrollment: Enrollment, at: datetime
 ) -> datetime | None:
-    """None when the sequence's own limit has room, else when it will. Gates and talk-closing questions are free."""
-    if _is_beside_limit(proposal.kind, proposal.closes_talk, sequence):
+    """None when the sequence's own limit has room, else when it will.
+
+    Gates, talk-closing questions and second askings are free.
+    """
+    sequence = enrollment.sequence
+    if proposal.asked_again or _is_beside_limit(proposal.kind, proposal.closes_talk, sequence):
         return None
     shared = _sharing(thread, sequence.key)
+    limit, since = _limit_on(thread, enrollment, at)
     sent = [
         m
         for m in counted(thread.pace)
-        if m.sequence in shared and not _is_beside_limit(m.kind, m.closes_talk, sequence)
+        if m.sequence in shared
+        and not m.asked_again
+        and not _is_beside_limit(m.kind, m.closes_talk, sequence)
+        and (since is None or m.at >= since)
     ]
     factor = stretch(thread.pace, policy) if slows_in_silence(proposal.sequence, proposal.kind) else 1
-    limit = sequence.at_most
+    factor *= 2 if enrollment.facts.get("stretch") else 1
     if limit.count == 1:
         return _slot_free(thread, policy, limit, sent, factor, at)
     return _rolling_wall(thread, [m.at for m in sent], limit.count, limit.days * factor, at)
@@ -174,6 +193,21 @@ def _rolling_wall(thread: Thread, sent: list[datetime], limit: int, days: int, a
         return None
     free = localtime.plus_wall(sent[-limit], thread.profile.timezone, days=days)
     return free if at < free else None
+
+
+def _limit_on(thread: Thread, enrollment: Enrollment, at: datetime) -> tuple[Limit, datetime | None]:
+    """The sequence's limit at `at`, and since when it holds: each step down counts for itself."""
+    sequence, zone = enrollment.sequence, thread.profile.timezone
+    if not sequence.thinning:
+        return sequence.at_most, None
+    kind = _THINS_FROM.get(sequence.key)
+    start = next((k.at for k in thread.key_dates if k.kind == kind), enrollment.started_at)
+    first, today = localtime.local_date(start, zone), localtime.local_date(at, zone)
+    passed = [step for step in sequence.thinning if (today - first).days > step.after_day]
+    if not passed:
+        return sequence.at_most, None
+    since = localtime.at_minute(first + timedelta(days=passed[-1].after_day + 1), 0, zone)
+    return passed[-1].limit, since
 
 
 def _is_beside_limit(kind: Kind, closes_talk: bool, sequence: Sequence) -> bool:
@@ -196,18 +230,3 @@ def _slot_free(
     least = limit.days * factor - (policy.cap_week_days - policy.weekly_slot_days)
     free: date = localtime.local_date(sent[-1].at, zone) + timedelta(days=least)
     return localtime.at_minute(free, 0, zone) if localtime.local_date(at, zone) < free else None
-
-
-# ---------------------------------------------------------------- sequences side by side
-
-
-def is_content(sequence: str) -> bool:
-    """Does this sequence count among the two that may run at once?"""
-    return sequence not in _BESIDE
-
-
-def is_waiting_its_turn(thread: Thread, policy: Policy, sequence: str) -> bool:
-    """Are two content sequences already running that began before this one?"""
-    running = sorted((e for e in thread.enrollments if is_content(e.sequence.key)), key=lambda e: e.started_at)
-    live = [e.sequence.key for e in running[: policy.active_sequences]]
-    return is_content(sequence) and any(e.sequence.key == sequence for e in running) and sequence not in live

@@ -18,6 +18,7 @@ from schedules.values import (
     Ask,
     Decision,
     Drop,
+    Enrollment,
     Finish,
     Go,
     Idle,
@@ -67,7 +68,7 @@ def decide(thread: Thread, policy: Policy, now: datetime) -> Decision:
     if resting is not None:
         return resting
     candidates = _candidates(thread, policy, now)
-    for rule in (_missed, _finished, _pause_after_silence, _staff, _stay_question):
+    for rule in (_missed, _finished, _pause_after_silence, _staff, _unanswered, _closed, _stay_question):
         decision = rule(thread, candidates, policy, now)
         if decision is not None:
             return decision
@@ -135,9 +136,11 @@ def _candidates(thread: Thread, policy: Policy, now: datetime) -> list[Candidate
 
 def _missed(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
     for candidate in candidates:
+        if lifecycle.waits(candidate.enrollment) and agenda.moves_with_rest(candidate.enrollment, candidate.pending):
+            continue  # it moves on with its sequence, whose turn has not come
         expires_at = _expires_at(thread, candidate)
         if candidate.step.kind is not Kind.STAFF and expires_at is not None and now > expires_at:
-            return _drop(thread, candidate, policy, expires_at)
+            return _drop(thread, candidate, candidates, policy, expires_at)
     return None
 
 
@@ -155,16 +158,15 @@ def _expires_at(thread: Thread, candidate: Candidate) -> datetime | None:
     return planned.expires_at
 
 
-def _drop(thread: Thread, candidate: Candidate, policy: Policy, expires_at: datetime) -> Drop:
+def _drop(
+    thread: Thread, candidate: Candidate, others: list[Candidate], policy: Policy, expires_at: datetime
+) -> Drop:
     """Why it did not go: what stood in the way at its last moment, or, if nothing did, that nobody sent it."""
-    asked = replace(candidate.proposal, expires_at=expires_at)
-    # At its last open minute: that it is night by now is no reason.
-    last = windows.last_open(thread.profile, policy, expires_at) or expires_at
-    verdict = gate.may_go(asked, thread, policy, last)
     said = gate.say(expires_at, thread)
-    again = candidate.step.kind in ONCE_MORE and candidate.pending.replans < 1
-    why = candidate.reason if isinstance(verdict, Go) else verdict.reason
-    if isinstance(verdict, Go) and candidate.at is not None and why.code in ("due", "calm_window"):
+    closes = candidate.step.closes_talk  # "did a chance come up?" makes no sense days later
+    again = candidate.step.kind in ONCE_MORE and candidate.pending.replans < 1 and not closes
+    why = _obstacle(thread, candidate, others, policy, expires_at)
+    if why is None:
         words = f"Its moment passed at {said} without being sent; late is worse than not at all."
         reason = Reason(code="expired", words=words, inputs={"expires_at": expires_at.isoformat()})
         outcome = "expired"
@@ -184,6 +186,21 @@ def _drop(thread: Thread, candidate: Candidate, policy: Policy, expires_at: date
     )
 
 
+def _obstacle(
+    thread: Thread, candidate: Candidate, others: list[Candidate], policy: Policy, expires_at: datetime
+) -> Reason | None:
+    """What kept a step from going until it was too late; none when it could have gone."""
+    # At its last open minute: that it is night by now is no reason.
+    last = windows.last_open(thread.profile, policy, expires_at) or expires_at
+    verdict = gate.may_go(replace(candidate.proposal, expires_at=expires_at), thread, policy, last)
+    if not isinstance(verdict, Go):
+        return verdict.reason
+    first = _yields_to(replace(candidate, at=last), others, thread, policy)
+    if first is not None:
+        return Reason(code="yields", words=f"Waiting: {first.step.id} goes first.", inputs={"step": first.step.id})
+    return None if candidate.reason.code in ("due", "calm_window") else candidate.reason
+
+
 # ---------------------------------------------------------------- ends
 
 
@@ -191,7 +208,7 @@ def _finished(thread: Thread, candidates: list[Candidate], policy: Policy, now: 
     """A sequence ends when its time is up or nothing is left, once its open question is over."""
     for enrollment in thread.enrollments:
         question = thread.pace.question
-        if question is not None and question.enrollment == enrollment.id:
+        if (question is not None and question.enrollment == enrollment.id) or lifecycle.waits(enrollment):
             continue
         if not enrollment.agenda and not agenda.awaits_sessions(enrollment):
             words = f"{enrollment.sequence.key} has come to its end."
@@ -229,6 +246,47 @@ def _staff(thread: Thread, candidates: list[Candidate], policy: Policy, now: dat
             reason=Reason(code="due", words=f"Due {gate.say(candidate.due.at, thread)}."),
         )
     return None
+
+
+def _unanswered(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
+    """A question that matters was not answered, or could not be asked: people are told, the parent is not."""
+    for enrollment, step, at in _silences(thread):
+        if at <= now and step.if_silent is not None:
+            priority, words = step.if_silent.then[0].args
+            return StaffTask(
+                enrollment=enrollment.id,
+                step=step.id,
+                cycle=agenda.next_cycle(enrollment, step.id),
+                priority=int(priority),
+                words=words,
+                reason=Reason(code="unanswered", words=f"{step.id} has no answer."),
+            )
+    return None
+
+
+def _silences(thread: Thread) -> Iterator[tuple[Enrollment, Step, datetime]]:
+    """Questions that people will be told about, and when."""
+    for enrollment in thread.enrollments:
+        for step in enrollment.sequence.steps:
+            at = enrollment.instants.get(agenda.silent_key(step.id)) if step.if_silent is not None else None
+            if at is not None:
+                yield enrollment, step, at
+
+
+def _closed(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
+    """The family's hours leave no open moment for long: a person mends them. Said once, until there is one again."""
+    if thread.pace.hours_told_at is not None or not candidates:
+        return None
+    if not windows.is_shut(thread.profile, policy, now):
+        return None
+    return StaffTask(
+        enrollment=None,
+        step=None,
+        cycle=None,
+        priority=2,
+        words=f"the family's hours leave no moment to text for {policy.closed_days} days: set them with the parent",
+        reason=Reason(code="no_open_hours", words=f"No open moment in {policy.closed_days} days."),
+    )
 
 
 def _preferred(at: datetime, thread: Thread, policy: Policy) -> datetime:
@@ -348,6 +406,8 @@ def _other_looks(thread: Thread, policy: Policy) -> Iterator[tuple[datetime, Rea
         ends_at = lifecycle.ends_at(enrollment, thread)
         if ends_at is not None:
             yield ends_at, Reason(code="time_up", words=f"{enrollment.sequence.key} ends then.")
+    for _, step, at in _silences(thread):
+        yield at, Reason(code="unanswered", words=f"Waiting for an answer to {step.id}.")
     for hold in thread.holds:
         if hold.until is not None:
             yield hold.until, Reason(code="conversation", words="A conversation is going on.")
@@ -364,7 +424,8 @@ def _looks(
             at = other.at + localtime.MINUTE if other is not None and other.at is not None else now
         yield at, candidate.reason
     expires_at = _expires_at(thread, candidate)
-    if expires_at is not None and candidate.step.kind is not Kind.STAFF:
+    rests = lifecycle.waits(candidate.enrollment) and agenda.moves_with_rest(candidate.enrollment, candidate.pending)
+    if expires_at is not None and candidate.step.kind is not Kind.STAFF and not rests:
         yield expires_at + localtime.MINUTE, candidate.reason
 
 

@@ -125,6 +125,10 @@ class Policy:
     court_clear_days: int = 1
     repair_quiet_hours: int = 2
     weekly_slot_days: int = 6  # "1 a week": no two within so many dates
+    school_office: Span = Span(start=540, end=960)  # weekdays in term (PR-24)
+    closed_days: int = 14  # days without an open moment until people are told
+    stop_notice_days: int = 30  # a text says again how to stop
+    idea_rungs: int = 5
 
     break_least_days: int = 28
     break_pulse_days: int = 14
@@ -214,5 +218,31 @@ def _contradictions(policy: Policy) -> list[str]:
         ),
         (any(policy.contact_hours), "contact_hours should leave some time on some day"),
         (len(policy.notyet_days) >= 1, "notyet_days should hold at least one wait"),
+        (
+            1 <= policy.silence_halve_after <= policy.silence_monthly_after <= policy.silence_ask_after,
+            "silence_halve_after, silence_monthly_after and silence_ask_after should be 1 or more, in this order",
+        ),
+        *(
+            (getattr(policy, name) >= 1, f"{name} should be 1 or more")
+            for name in (
+                "cap_week_days",
+                "silence_monthly_days",
+                "silence_answer_days",
+                "reply_window_hours",
+                "reask_hours",
+                "ttl_followup_hours",
+                "ttl_default_days",
+                "ttl_resource_days",
+                "ttl_reply_hours",
+                "volume_less_week",
+                "volume_more_week",
+                "break_streak",
+                "break_pulse_days",
+                "break_review_days",
+                "closed_days",
+                "stop_notice_days",
+                "idea_rungs",
+            )
+        ),
     )
     return [message for holds, message in checks if not holds]

@@ -309,4 +309,5 @@ READERS: Mapping[str, Reader] = {
     "profile": _one_of("gentle", "firm", "ordered"),
     "volume": _one_of("less", "normal", "more"),
     "reasons": _reasons,
+    "second_reminder": _flag,
 }

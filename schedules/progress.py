@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from schedules import agenda, lifecycle, localtime, moments, pacing
+from schedules import agenda, lifecycle, localtime, moments, pacing, windows
 from schedules.policy import Policy
 from schedules.values import (
     Anchor,
@@ -24,6 +24,7 @@ from schedules.values import (
     Pending,
     Proposal,
     Send,
+    Silence,
     StaffTask,
     Step,
     Thread,
@@ -42,7 +43,7 @@ def advance(thread: Thread, decision: Decision, policy: Policy, now: datetime) -
     if isinstance(decision, Drop):
         return _dropped(thread, decision, policy, now)
     if isinstance(decision, StaffTask):
-        return _tasked(thread, decision, policy)
+        return _tasked(thread, decision, policy, now)
     if isinstance(decision, Ask):
         question = _question(decision.proposal, "", thread, policy, now, silence=False)
         pace = replace(
@@ -54,8 +55,15 @@ def advance(thread: Thread, decision: Decision, policy: Policy, now: datetime) -
     if isinstance(decision, Finish):
         return _ended(thread, decision, now)
     if isinstance(decision, Wait):
-        return replace(thread, pace=replace(thread.pace, planned=decision.planned))
+        return _waited(thread, decision, policy, now)
     return thread
+
+
+def _waited(thread: Thread, decision: Wait, policy: Policy, now: datetime) -> Thread:
+    pace = replace(thread.pace, planned=decision.planned)
+    if pace.hours_told_at is not None and not windows.is_shut(thread.profile, policy, now):
+        pace = replace(pace, hours_told_at=None)  # there is an open moment again
+    return replace(thread, pace=pace)
 
 
 def mark_of(proposal: Proposal, policy: Policy, at: datetime) -> Mark:
@@ -68,6 +76,7 @@ def mark_of(proposal: Proposal, policy: Policy, at: datetime) -> Mark:
         cycle=proposal.cycle,
         counted=pacing.is_counted(proposal.step, proposal.kind, policy),
         closes_talk=proposal.closes_talk,
+        asked_again=proposal.asked_again,
     )
 
 
@@ -89,7 +98,11 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
         enrollment = replace(enrollment, facts={k: v for k, v in enrollment.facts.items() if k != "ready"})
     if decision.step.kind is Kind.GATE:
         enrollment = _gate_rests(enrollment, thread, policy, now)
+    if decision.step.if_silent is not None:
+        enrollment = _if_silent(enrollment, decision.step.if_silent, pending, now, thread.profile.timezone)
     pace = replace(pacing.remember(thread.pace, mark_of(decision.proposal, policy, now)), planned=None)
+    if decision.step.kind is Kind.IDEA:
+        pace = replace(pace, ideas_sent=pace.ideas_sent + 1)
     if decision.step.answers:
         question = _question(
             decision.proposal,
@@ -101,8 +114,16 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
             event=_event(decision.step, pending, thread),
         )
         # A question that makes room for another was not answered either.
-        pace = replace(_superseded(pace), question=question)
+        pace = replace(_superseded(pace, decision.proposal), question=question)
     return replace(thread.with_enrollment(enrollment), pace=pace)
+
+
+def _if_silent(enrollment: Enrollment, silence: Silence, asked: Pending, now: datetime, zone: str) -> Enrollment:
+    """Plan what an unanswered question leads to: a second asking, and after that a person."""
+    at = localtime.plus_wall(now, zone, hours=silence.ask_again_hours)
+    if not asked.asked_again:
+        return agenda.ask_again(enrollment, asked, at, zone)
+    return replace(enrollment, instants={**enrollment.instants, agenda.silent_key(asked.step): at})
 
 
 def _gate_rests(enrollment: Enrollment, thread: Thread, policy: Policy, now: datetime) -> Enrollment:
@@ -111,9 +132,11 @@ def _gate_rests(enrollment: Enrollment, thread: Thread, policy: Policy, now: dat
     return replace(enrollment, instants={**enrollment.instants, "gate_rests_until": wait})
 
 
-def _superseded(pace: Pace) -> Pace:
+def _superseded(pace: Pace, by: Proposal) -> Pace:
     if pace.question is None:
         return pace
+    if by.asked_again and pace.question.step == by.step:
+        return pace  # the same question, asked again: one silence at most
     silent = pace.silence_count + 1 if pace.question.counts_as_silence else pace.silence_count
     return replace(pace, lapsed_question=pace.question, silence_count=silent)
 
@@ -168,22 +191,37 @@ def _dropped(thread: Thread, decision: Drop, policy: Policy, now: datetime) -> T
         enrollment = replace(enrollment, agenda=(*enrollment.agenda, again))
     else:
         enrollment = agenda.repeat(enrollment, pending, due.at if due else now)
-        step = enrollment.sequence.step(decision.step)
-        if step is not None and step.kind is Kind.GATE:
-            enrollment = _gate_rests(enrollment, thread, policy, now)
+        enrollment = _given_up(enrollment, enrollment.sequence.by_id[decision.step], thread, policy, now)
     return replace(thread.with_enrollment(enrollment), pace=replace(thread.pace, planned=None))
 
 
-def _tasked(thread: Thread, decision: StaffTask, policy: Policy) -> Thread:
+def _given_up(enrollment: Enrollment, step: Step, thread: Thread, policy: Policy, now: datetime) -> Enrollment:
+    """What follows when a step will not be sent at all."""
+    if step.kind is Kind.GATE:
+        return _gate_rests(enrollment, thread, policy, now)
+    if step.if_silent is not None:  # a question that matters and could not be asked: a person must know
+        return replace(enrollment, instants={**enrollment.instants, agenda.silent_key(step.id): now})
+    return enrollment
+
+
+def _tasked(thread: Thread, decision: StaffTask, policy: Policy, now: datetime) -> Thread:
     enrollment = thread.enrollment(decision.enrollment or "")
+    if decision.reason.code == "no_open_hours":
+        return replace(thread, pace=replace(thread.pace, hours_told_at=now))
     if enrollment is None or decision.step is None or decision.cycle is None:
         return thread
     pending = _pending(enrollment, decision.step, decision.cycle)
     if pending is None:
-        return thread
+        return thread.with_enrollment(_told(enrollment, decision.step, decision.cycle))
     due = moments.due_of(pending, enrollment, thread, policy)
     enrollment = agenda.remove(enrollment, pending)
     return thread.with_enrollment(agenda.repeat(enrollment, pending, due.at if due else enrollment.started_at))
+
+
+def _told(enrollment: Enrollment, step_id: str, cycle: int) -> Enrollment:
+    """People know that a question has no answer; the round is used up, so that its outcome is the only one."""
+    cycles = {**enrollment.cycles, step_id: max(cycle, enrollment.cycles.get(step_id, 0))}
+    return replace(agenda.without_second_asking(enrollment, step_id), cycles=cycles)
 
 
 def _ended(thread: Thread, decision: Finish, now: datetime) -> Thread:
@@ -211,9 +249,12 @@ def unsent(thread: Thread, proposal: Proposal, policy: Policy, now: datetime, *,
         return thread
     followers = {s.id for s in enrollment.sequence.steps for w in s.when if w.step == step.id}
     kept = tuple(p for p in enrollment.agenda if p.step not in followers)
-    enrollment = replace(enrollment, agenda=kept)
+    enrollment = agenda.without_second_asking(replace(enrollment, agenda=kept), step.id)
+    kept = enrollment.agenda
     tried = enrollment.facts.get(f"unsent {step.id}", 0)
     if step.kind in ONCE_MORE and tried < 1 and not any(p.step == step.id for p in kept):
         enrollment = agenda.add_now(enrollment, step, now, thread.profile.timezone)
         enrollment = replace(enrollment, facts={**enrollment.facts, f"unsent {step.id}": tried + 1})
+    else:
+        enrollment = _given_up(enrollment, step, thread, policy, now)
     return thread.with_enrollment(enrollment)

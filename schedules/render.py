@@ -10,6 +10,7 @@ from schedules import segments
 from schedules.values import Profile, Step, Texts
 
 PLACEHOLDERS = ("org", "day", "time", "resource", "staff", "idea", "w1", "w2", "w3", "w4")
+MOST_PARTS = 2  # message segments; longer texts arrive in pieces and cost more
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
 
 
@@ -68,6 +69,14 @@ def fill(texts: Texts, *, lang: str, discreet: bool, values: Mapping[str, str]) 
         raise MissingValue(f"no value for {', '.join('{' + name + '}' for name in missing)}")
     text = _PLACEHOLDER.sub(lambda match: values[match[1]], template)
     return Rendered(text=text, lang=lang, segments=segments.count(text))
+
+
+def with_notice(rendered: Rendered, notice: Texts, *, discreet: bool) -> Rendered:
+    """The text with a last line that says how to stop; the text itself when there is no room for the line."""
+    line = getattr(notice, f"discreet_{rendered.lang}" if discreet else rendered.lang)
+    text = f"{rendered.text.rstrip()}\n{line.strip()}"
+    cost = segments.count(text)
+    return rendered if cost.parts > MOST_PARTS else Rendered(text=text, lang=rendered.lang, segments=cost)
 
 
 def for_step(step: Step, profile: Profile, values: Mapping[str, str]) -> Rendered:

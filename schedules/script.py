@@ -5,8 +5,9 @@ Read as text and decided by the schema: unknown keys and values of the wrong for
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -148,8 +149,8 @@ def _year_known(text: str) -> bool:
     return _FIRST_YEAR <= text[:4] <= _LAST_YEAR
 
 
-def script(text: str, zone: str, *, where: str) -> tuple[Act, ...]:
-    """Read a script file. Raises ScriptError with all faults."""
+def script(text: str, zone: str, *, where: str, steps: Collection[str] = ()) -> tuple[Act, ...]:
+    """Read a script file. Raises ScriptError with all faults; with `steps`, one that names another step is a fault."""
     data = load_text(text, where=where)
     faults: list[str] = []
     acts: list[Act] = []
@@ -164,11 +165,23 @@ def script(text: str, zone: str, *, where: str) -> tuple[Act, ...]:
             continue
         try:
             acts.append(_act(item, order, zone))
+            _is_known(acts[-1].on, steps)
         except ValueError as error:
             faults.append(f"{named}: {error}")
     if faults:
         raise ScriptError(faults)
     return tuple(acts)
+
+
+def _is_known(step: str | None, steps: Collection[str]) -> None:
+    if step is not None and steps and step not in steps:
+        raise ValueError(f"there is no step {step!r}{nearest(step, steps)}")
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """ "; did you mean TK-5?", when something known looks like it."""
+    near = difflib.get_close_matches(word.upper(), sorted(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; known are {', '.join(sorted(known))}"
 
 
 def _act(item: Mapping[str, Any], order: int, zone: str) -> Act:

@@ -5,12 +5,25 @@ Yields events in time order as plain mappings (JSON lines when printed). Formats
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from schedules import answers, entry, fillings, lifecycle, localtime, plan, render, segments
+from schedules import (
+    answers,
+    beside,
+    entry,
+    fillings,
+    leaving,
+    lifecycle,
+    localtime,
+    pacing,
+    plan,
+    render,
+    segments,
+)
 from schedules import profile as profiles
 from schedules.catalog import Library
 from schedules.policy import Policy
@@ -34,11 +47,13 @@ from schedules.values import (
 
 Event = dict[str, Any]
 Screen = Callable[[str], "Danger | None"]
+Leaves = Callable[[str], bool]
 
 _ORG = "Family Support"
 _STOP = frozenset(
     "stop stopall unsubscribe cancel end quit revoke optout parar alto cancelar baja".split(),
 )
+_LEADING_STOP = frozenset(("stop", "stopall", "unsubscribe", "alto", "parar", "baja"))
 _START = frozenset(("start", "unstop"))
 _HELP = frozenset(("help", "info", "ayuda"))
 _MOST_DECISIONS = 40
@@ -64,9 +79,15 @@ def run(
     days: int,
     script: Sequence[Act] = (),
     screen: Screen | None = None,
+    leaves: Leaves | None = None,
 ) -> Iterator[Event]:
-    """All events of `days` days from `start` for one parent who enters `sequences` at the start."""
-    yield from _Run(thread, library, policy, start, start + timedelta(days=days), script, screen).events(sequences)
+    """All events of `days` days from `start` for one parent who enters `sequences` at the start.
+
+    `screen` reads danger and `leaves` plain words of leaving; without them only the carriers' words are known.
+    """
+    run = _Run(thread, library, policy, start, start + timedelta(days=days), script, screen)
+    run.leaves = leaves
+    yield from run.events(sequences)
 
 
 class _Run:
@@ -90,6 +111,7 @@ class _Run:
         self.down_until: datetime | None = None
         self.opted_out_at = start
         self.enrolled = 0
+        self.leaves: Leaves | None = None
 
     # ------------------------------------------------------------ the calendar
 
@@ -138,12 +160,15 @@ class _Run:
             name = "expire" if decision.outcome == "expired" else "drop"
             enrollment = before.enrollment(decision.enrollment)
             key = enrollment.sequence.key if enrollment else ""
-            return [self.event(name, decision.reason, sequence=key, step=decision.step, again=decision.again or None)]
+            return [self.dropped(decision, key, name)]
         if isinstance(decision, StaffTask):
             return [self.task(decision, before)]
         if isinstance(decision, Ask):
             return self.ask(decision)
         return self.finish(before, decision)
+
+    def dropped(self, drop: Drop, sequence: str, name: str = "drop") -> Event:
+        return self.event(name, drop.reason, sequence=sequence, step=drop.step, again=drop.again or None)
 
     def event(self, name: str, reason: Reason | str, **more: Any) -> Event:
         zone = self.thread.profile.timezone
@@ -155,21 +180,31 @@ class _Run:
 
     # ------------------------------------------------------------ texts
 
-    def values(self, cycle: int) -> dict[str, str]:
-        known = fillings.of_thread(self.thread, self.policy, self.now, ideas=self.library.ideas, cycle=cycle)
+    def values(self, thread: Thread) -> dict[str, str]:
+        known = fillings.of_thread(thread, self.policy, self.now, ideas=self.library.ideas)
         places = {render.place_value(kind): "Riverside Family Center" for kind in PLACES}
         return {"org": _ORG, "staff": "Ana", "resource": "Riverside Family Center", **places, **known}
 
     def send(self, before: Thread, decision: Send) -> list[Event]:
         proposal, step = decision.proposal, decision.step
         try:
-            rendered = render.for_step(step, self.thread.profile, self.values(decision.cycle))
+            rendered = render.for_step(step, before.profile, self.values(before))
         except render.MissingValue as missing:
             words = f"Not sent: {missing}."
             self.thread = plan.unsent(self.thread, proposal, self.policy, self.now, expired=False, reason=words)
             return [self.event("drop", Reason(code="missing_value", words=words), step=step.id)]
         self.answer_later(step.id)
-        return [self.sent(proposal, rendered, decision.reason)]
+        return [self.sent(proposal, self.noticed(rendered), decision.reason)]
+
+    def noticed(self, rendered: render.Rendered) -> render.Rendered:
+        """The text, with the line that says how to stop when that is due again and there is room for it."""
+        if not pacing.is_notice_due(self.thread.pace, self.policy, self.now):
+            return rendered
+        profile = self.thread.profile
+        longer = render.with_notice(rendered, self.library.system["stop_notice"], discreet=profile.discreet)
+        if longer is not rendered:
+            self.thread = replace(self.thread, pace=replace(self.thread.pace, notice_at=self.now))
+        return longer
 
     def sent(self, proposal: Proposal, rendered: render.Rendered, reason: Reason) -> Event:
         zone = self.thread.profile.timezone
@@ -192,7 +227,7 @@ class _Run:
     def ask(self, decision: Ask) -> list[Event]:
         texts = self.library.system[decision.step]
         profile = self.thread.profile
-        rendered = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=self.values(1))
+        rendered = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=self.values(self.thread))
         self.answer_later(decision.step)
         return [self.sent(decision.proposal, rendered, decision.reason)]
 
@@ -207,7 +242,9 @@ class _Run:
 
     # ------------------------------------------------------------ enrollments
 
-    def enter(self, key: str, at_step: str | None = None, *, only: bool = False) -> list[Event]:
+    def enter(
+        self, key: str, at_step: str | None = None, *, only: bool = False, spacing_days: int | None = None
+    ) -> list[Event]:
         sequence = self.library.sequences.get(key)
         if sequence is None:
             return [self.event("staff", f"{key} is not in the library.", sequence=key, priority=3)]
@@ -223,8 +260,12 @@ class _Run:
             policy=self.policy,
             at_step=at_step,
             only=only,
+            spacing_days=spacing_days,
         )
         begun = [self.event("state", f"{key} begins.", sequence=key, state="started", step=at_step)]
+        if str(self.enrolled) in beside.waiting(self.thread, self.policy):
+            reason = Reason(code="two_at_once", words=f"{key} waits for its turn: enough others run already.")
+            begun.append(self.event("state", reason, sequence=key, state="waiting"))
         missing = None if only else entry.missing_date(key, self.thread)
         if missing is not None:
             begun.append(self.event("staff", missing, sequence=key, priority=2, task=missing))
@@ -234,8 +275,12 @@ class _Run:
         if decision.pause:
             return [self.event("state", decision.reason, state="paused")]
         enrollment = before.enrollment(decision.enrollment or "")
-        key = enrollment.sequence.key if enrollment else ""
-        return [self.event("state", decision.reason, sequence=key, state="ended")]
+        if enrollment is None:
+            return []
+        key = enrollment.sequence.key
+        left = leaving.left_over(before, enrollment, self.policy, self.now, decision.reason.words)
+        ended = self.event("state", decision.reason, sequence=key, state="ended")
+        return [*(self.dropped(drop, key) for drop in left), ended]
 
     def task(self, task: StaffTask, before: Thread) -> Event:
         enrollment = before.enrollment(task.enrollment or "")
@@ -261,24 +306,27 @@ class _Run:
     def text_in(self, text: str) -> list[Event]:
         events = [self.event("in", "The parent texted.", text=text)]
         word = text.strip().casefold()
-        if word in _STOP:
+        danger = self.screen(text) if self.screen and word not in _STOP else None
+        if danger is not None:
+            return events + self.danger(danger, text) + (self.opted_out() if _starts_with_stop(text) else [])
+        if word in _STOP or (self.leaves is not None and self.leaves(text)):
             return events + self.stopped(text)
         if word in _START:
             return events + self.revived(text)
         if word in _HELP:
             return [*events, self.reply("help", text)]
-        danger = self.screen(text) if self.screen else None
-        if danger is not None:
-            return events + self.danger(danger, text)
         if self.thread.status == "opted_out":
             return events
         return events + self.answered(text)
 
     def stopped(self, text: str) -> list[Event]:
+        return [self.reply("stop_done", text), *self.opted_out()]
+
+    def opted_out(self) -> list[Event]:
         if self.thread.status != "opted_out":
             self.opted_out_at = self.now
         self.thread = replace(self.thread, status="opted_out")
-        return [self.reply("stop_done", text), self.event("state", "Opted out.", state="opted_out")]
+        return [self.event("state", "Opted out.", state="opted_out")]
 
     def revived(self, text: str) -> list[Event]:
         """START after STOP; what was missed is not caught up on."""
@@ -333,21 +381,22 @@ class _Run:
                 self.reply("holding", text),
                 self.event("staff", "A person reads it.", priority=2, task="reply"),
             ]
-        events = [self.reply_of(reply, text) for reply in outcome.replies]
+        if outcome.crisis_tier:  # the instructions come before everything else, and instead of thanks
+            events = self.danger(self.reported(outcome.crisis_tier), text)
+        else:
+            events = [self.reply_of(reply, text) for reply in outcome.replies]
         for effect in outcome.effects:
             until = _utc(effect.until) if effect.until else None
             events.append(self.event("effect", effect.words, effect=effect.verb, until=until))
-        events += [
-            self.event("state", end.reason, state="ended", sequence=keys[end.enrollment]) for end in outcome.ends
-        ]
+        for end in outcome.ends:
+            events += [self.dropped(drop, keys[end.enrollment]) for drop in end.left]
+            events.append(self.event("state", end.reason, state="ended", sequence=keys[end.enrollment]))
         events += [self.task(task, self.thread) for task in outcome.tasks]
         for start in outcome.starts:
-            events += self.enter(start.sequence, start.at_step, only=start.only)
+            events += self.enter(start.sequence, start.at_step, only=start.only, spacing_days=start.spacing_days)
         if outcome.safety_hold:
             self.thread = replace(self.thread, holds=(*self.thread.holds, Hold(kind="safety", since=self.now)))
             events.append(self.event("hold", "An answer asked for safety first.", hold="safety"))
-        if outcome.crisis_tier:
-            events += self.danger(self.reported(outcome.crisis_tier), text)
         self.change_profile(outcome.profile_changes)
         return events
 
@@ -368,13 +417,14 @@ class _Run:
             return self.reply(reply.system, text)
         assert reply.texts is not None
         profile = self.thread.profile
-        rendered = render.fill(reply.texts, lang=profile.pref_lang, discreet=profile.discreet, values=self.values(1))
+        values = self.values(self.thread)
+        rendered = render.fill(reply.texts, lang=profile.pref_lang, discreet=profile.discreet, values=values)
         return self.said(rendered, text, step=reply.step, sequence=reply.sequence, kind=reply.kind)
 
     def reply(self, system_id: str, text: str) -> Event:
         profile = self.thread.profile
         texts = self.library.system.get(system_id) or self.library.system["thanks"]
-        known = {"day": "Monday", "time": "10 am", "idea": "A short walk.", **self.values(1)}
+        known = {"day": "Monday", "time": "10 am", "idea": "A short walk.", **self.values(self.thread)}
         rendered = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=known)
         return self.said(rendered, text, step=system_id, sequence="SYSTEM", kind=Kind.SYSTEM)
 
@@ -430,6 +480,12 @@ _STAFF: Mapping[str, Callable[[_Run, Act], list[Event]]] = {
     "set": _Run.move,
     "cancel": _Run.cancel,
 }
+
+
+def _starts_with_stop(text: str) -> bool:
+    """A dangerous text that begins with a word of leaving does both: danger is answered, and texts stop."""
+    first = re.match(r"\W*(\w+)", text.casefold())
+    return first is not None and first[1] in _LEADING_STOP
 
 
 def _utc(at: datetime) -> str:

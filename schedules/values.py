@@ -12,6 +12,16 @@ from enum import StrEnum
 from typing import TypeAlias
 
 
+# What a place near the family is, in a program's directory and in a step that names one.
+PLACES: Mapping[str, str] = {
+    "peer_group": "a group for children or teens",
+    "health_center": "a health center",
+    "parent_group": "a group or a coach for parents",
+    "school": "help at school",
+    "family_help": "help for whole families",
+}
+
+
 class Kind(StrEnum):
     """Message kinds of content.md §1.1."""
 
@@ -75,7 +85,8 @@ class When:
     """One moment in the life of a step: `anchor` plus an offset, then `slot`.
 
     `nth` 0 means every one (each session). `offset_hours` counts wall time; `offset_days` counts dates.
-    `latest_hours` closes a span such as +20 to 28 hours. `every_days` repeats.
+    `latest_hours` closes a span such as +20 to 28 hours. `every_days` repeats. `weekend_first`: of the calm windows
+    of the first seven days, those of the weekend come first.
     """
 
     anchor: Anchor
@@ -87,6 +98,7 @@ class When:
     offset_minutes: int = 0
     latest_hours: int | None = None
     every_days: int | None = None
+    weekend_first: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +136,17 @@ class Answer:
     means: str
     then: tuple[Effect, ...]
     twice: tuple[Effect, ...] = ()  # besides, when the step's last answer was this one too
+    if_ordered: tuple[Effect, ...] = ()  # in place of `then`, for families under an order or after a crisis
     reply: Texts | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Silence:
+    """What an unanswered question leads to: one asking more after `ask_again_hours`, then (or if it could not be
+    asked at all) `then`, which only tells people."""
+
+    ask_again_hours: int
+    then: tuple[Effect, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,6 +167,10 @@ class Step:
     seeds: tuple[str, ...] = ()
     closes_talk: bool = False
     combines: bool = False  # several digits may be answered together
+    place: str | None = None  # one of PLACES: what {resource} stands for in its texts
+    if_silent: Silence | None = None
+    school_hours: bool = False  # only in term, on weekdays, in school office hours (PR-24)
+    on_wish: str | None = None  # only for families that asked for it: a flag of the profile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,6 +179,14 @@ class Limit:
 
     count: int
     days: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thinning:
+    """A limit that replaces the sequence's own after `after_day`, counted from the date that it hangs on."""
+
+    after_day: int
+    limit: Limit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,10 +205,15 @@ class Sequence:
     reviewed: Mapping[str, str] = field(default_factory=dict)
     if_worse_twice: tuple[Effect, ...] = ()
     beside_limit: tuple[str, ...] = ()  # kinds that `at_most` does not count
+    thinning: tuple[Thinning, ...] = ()  # by day, earliest first
     version: int = 0
+    by_id: Mapping[str, Step] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_id", {step.id: step for step in reversed(self.steps)})
 
     def step(self, step_id: str) -> Step | None:
-        return next((step for step in self.steps if step.id == step_id), None)
+        return self.by_id.get(step_id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,6 +272,7 @@ class Profile:
     profile: str = "gentle"
     volume: str = "normal"
     reasons: tuple[str, ...] = ()
+    second_reminder: bool = False  # a reminder on the morning of the visit too
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -258,6 +298,7 @@ class Mark:
     cycle: int
     counted: bool  # in the caps of the day and the week
     closes_talk: bool = False
+    asked_again: bool = False  # the second asking of an unanswered question
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -309,6 +350,11 @@ class Pace:
     soften: bool = False
     no_chance_in_row: int = 0
     refusals: int = 0
+    rung: int = 1  # of the ladder of ideas (PR-22)
+    ideas_sent: int = 0
+    short_ideas: bool = False  # the parent has no time: only the shortest ideas of the rung
+    notice_at: datetime | None = None  # when a text last said how to stop
+    hours_told_at: datetime | None = None  # since when people know that the family's hours leave no open moment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -322,6 +368,7 @@ class Pending:
     nth: int = 0  # which key date, for "every session"
     not_before: datetime | None = None
     replans: int = 0
+    asked_again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -400,6 +447,8 @@ class Proposal:
     topic: Topic
     expires_at: datetime
     closes_talk: bool = False
+    asked_again: bool = False
+    school_hours: bool = False
     window: tuple[datetime, datetime] | None = None
 
 

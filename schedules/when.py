@@ -18,12 +18,14 @@ class WhenError(ValueError):
 FORMS = (
     "day 3",
     "from day 9, window",
+    "from day 4, window, weekend first",
     "TK-4 + 18 hours",
     "TK-6 + 2 days",
     "DR-3 + 2 days, window",
     "session 1 - 48 hours",
     "session 2 + 20 to 28 hours",
     "every session + 20 to 28 hours",
+    "every session, same morning",
     "break_start + 14 days, weekend",
     "break_start + 28 days, every 14 days",
     "next_review - 14 days",
@@ -56,7 +58,8 @@ def parse(written: str) -> When:
 
 def _day(match: re.Match[str]) -> When:
     slot = Slot.WINDOW if match["window"] else Slot.PREFERRED
-    return When(anchor=Anchor.ENROLLED, offset_days=int(match["n"]), slot=slot)
+    first = match["weekend"] is not None
+    return When(anchor=Anchor.ENROLLED, offset_days=int(match["n"]), slot=slot, weekend_first=first)
 
 
 def _offset(match: re.Match[str]) -> dict[str, int | Slot | None]:
@@ -86,6 +89,11 @@ def _session(match: re.Match[str]) -> When:
     if offset["slot"] is Slot.PREFERRED:
         offset["slot"] = Slot.EXACT
     return When(anchor=Anchor.SESSION, nth=nth, **offset)  # type: ignore[arg-type]  # see _offset
+
+
+def _session_morning(match: re.Match[str]) -> When:
+    nth = 0 if match["nth"] is None else int(match["nth"])
+    return When(anchor=Anchor.SESSION, nth=nth, slot=Slot.MORNING)
 
 
 def _date(match: re.Match[str]) -> When:
@@ -124,9 +132,10 @@ def _at_enrollment(match: re.Match[str]) -> When:
 
 
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], When]], ...] = (
-    (re.compile(r"(?:from )?day (?P<n>\d+)(?P<window>, window)?"), _day),
+    (re.compile(r"(?:from )?day (?P<n>\d+)(?P<window>, window(?P<weekend>, weekend first)?)?"), _day),
     (re.compile(rf"(?P<step>{_STEP}) {_AMOUNT}{_SLOT}"), _step),
     (re.compile(rf"(?:every session|session (?P<nth>\d)) {_AMOUNT}{_SLOT}"), _session),
+    (re.compile(r"(?:every session|session (?P<nth>\d)), same morning"), _session_morning),
     (re.compile(rf"(?P<date>{_DATES}) {_AMOUNT}(?:, every (?P<every>\d+) days)?{_SLOT}"), _date),
     (re.compile(r"(?:weekly|every (?P<weeks>\d) weeks)(?P<slot>, weekend)?"), _weekly),
     (re.compile(rf"(?P<n>\d) days? before trying (?P<step>{_STEP}) again"), _try),

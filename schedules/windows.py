@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
 
 from schedules import calendar, localtime
 from schedules.policy import Policy
@@ -77,7 +76,33 @@ def bedtime(profile: Profile, day: date) -> int:
     return minute + _MIDNIGHT if minute < 12 * 60 else minute
 
 
-@lru_cache(maxsize=8192)
+class _Book:
+    """What one family's calendar says of each day, worked out once: open spans, their instants, preferred moments."""
+
+    def __init__(self, profile: Profile, policy: Policy) -> None:
+        self.profile, self.policy = profile, policy
+        self.spans: dict[date, tuple[Span, ...]] = {}
+        self.instants: dict[date, tuple[tuple[datetime, datetime], ...]] = {}
+        self.preferred: dict[date, datetime | None] = {}
+        self.calm: dict[date, tuple[Span, ...]] = {}
+        self.moments: dict[Window, tuple[datetime, ...]] = {}
+
+
+_BOOKS: dict[tuple[int, int], _Book] = {}
+_MOST_BOOKS = 2048
+
+
+def _book(profile: Profile, policy: Policy) -> _Book:
+    """By identity: to hash a profile, field by field, costs more than most of what is looked up."""
+    key = (id(profile), id(policy))
+    book = _BOOKS.get(key)
+    if book is None or book.profile is not profile or book.policy is not policy:
+        if len(_BOOKS) >= _MOST_BOOKS:
+            _BOOKS.clear()
+        book = _BOOKS[key] = _Book(profile, policy)  # holds both, so that their ids stay theirs
+    return book
+
+
 def contact_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
     """Contact hours of `day`: the family's, else the program's, inside the state's and the outer wall."""
     hours = profile.contact_hours if profile.contact_hours is not None else policy.contact_hours
@@ -86,9 +111,29 @@ def contact_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ..
     return spans if state is None else intersect(spans, on_day(state, day))
 
 
-@lru_cache(maxsize=8192)
 def open_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
     """When a proactive text may arrive on `day`: contact hours less work, dinner, bedtime and quiet days."""
+    book = _book(profile, policy)
+    found = book.spans.get(day)
+    if found is None:
+        found = book.spans[day] = _open_spans(profile, policy, day)
+    return found
+
+
+def open_instants(profile: Profile, policy: Policy, day: date) -> tuple[tuple[datetime, datetime], ...]:
+    """The same as instants, end excluded."""
+    book = _book(profile, policy)
+    found = book.instants.get(day)
+    if found is None:
+        zone = profile.timezone
+        found = book.instants[day] = tuple(
+            (localtime.at_minute(day, s.start, zone), localtime.at_minute(day, s.end, zone))
+            for s in open_spans(profile, policy, day)
+        )
+    return found
+
+
+def _open_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
     if calendar.is_quiet(profile, day):
         return ()
     spans = contact_spans(profile, policy, day)
@@ -105,32 +150,33 @@ def open_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
 
 
 def is_open(profile: Profile, policy: Policy, at: datetime) -> bool:
-    shown = localtime.local(at, profile.timezone)
-    minute = shown.hour * 60 + shown.minute
-    return any(s.start <= minute < s.end for s in open_spans(profile, policy, shown.date()))
+    day = localtime.local_date(at, profile.timezone)
+    return any(start <= at < end for start, end in open_instants(profile, policy, day))
 
 
 def next_open(profile: Profile, policy: Policy, at: datetime, *, days: int = 60) -> datetime | None:
     """The first instant at or after `at` when a text may arrive; none within `days`."""
-    zone = profile.timezone
-    first = localtime.local_date(at, zone)
+    first = localtime.local_date(at, profile.timezone)
     for offset in range(days):
-        day = first + offset * _DAY
-        for span in open_spans(profile, policy, day):
-            start, end = localtime.at_minute(day, span.start, zone), localtime.at_minute(day, span.end, zone)
+        for start, end in open_instants(profile, policy, first + offset * _DAY):
             if at < end:
                 return max(at, start)
     return None
 
 
+def is_shut(profile: Profile, policy: Policy, at: datetime) -> bool:
+    """Do the family's hours leave no open moment for long? Quiet dates (a holiday) are no fault of the hours."""
+    first = localtime.local_date(at, profile.timezone)
+    days = (first + offset * _DAY for offset in range(policy.closed_days))
+    return not any(open_spans(profile, policy, day) or calendar.within(profile.quiet_dates, day) for day in days)
+
+
 def last_open(profile: Profile, policy: Policy, at: datetime, *, days: int = 8) -> datetime | None:
     """The last open minute at or before `at`; none within `days`."""
-    zone = profile.timezone
-    today = localtime.local_date(at, zone)
+    today = localtime.local_date(at, profile.timezone)
     for offset in range(days):
         day = today - offset * _DAY
-        for span in reversed(open_spans(profile, policy, day)):
-            start, end = localtime.at_minute(day, span.start, zone), localtime.at_minute(day, span.end, zone)
+        for start, end in reversed(open_instants(profile, policy, day)):
             if start <= at:
                 return min(at, end - localtime.MINUTE)
     return None
@@ -138,17 +184,19 @@ def last_open(profile: Profile, policy: Policy, at: datetime, *, days: int = 8) 
 
 def end_of_open(profile: Profile, policy: Policy, at: datetime) -> datetime:
     """The end of the open span that `at` lies in, or `at` itself outside of all."""
-    zone = profile.timezone
-    day = localtime.local_date(at, zone)
-    for span in open_spans(profile, policy, day):
-        start, end = localtime.at_minute(day, span.start, zone), localtime.at_minute(day, span.end, zone)
-        if start <= at < end:
-            return end
-    return at
+    day = localtime.local_date(at, profile.timezone)
+    return next((end for start, end in open_instants(profile, policy, day) if start <= at < end), at)
 
 
 def preferred_moment(profile: Profile, policy: Policy, day: date) -> datetime | None:
     """The first open moment of `day` from the preferred time on, else the day's first one."""
+    book = _book(profile, policy)
+    if day not in book.preferred:
+        book.preferred[day] = _preferred(profile, policy, day)
+    return book.preferred[day]
+
+
+def _preferred(profile: Profile, policy: Policy, day: date) -> datetime | None:
     wanted = _minute(profile.slot_pref)
     spans = open_spans(profile, policy, day)
     minute = next((max(s.start, wanted) for s in spans if s.end > wanted), None)
@@ -157,12 +205,35 @@ def preferred_moment(profile: Profile, policy: Policy, day: date) -> datetime | 
     return None if minute is None else localtime.at_minute(day, minute, profile.timezone)
 
 
+def is_school_office_open(profile: Profile, policy: Policy, at: datetime) -> bool:
+    shown = localtime.local(at, profile.timezone)
+    office = policy.school_office
+    return calendar.is_term(profile, shown.date()) and office.start <= shown.hour * 60 + shown.minute < office.end
+
+
+def next_school_office(profile: Profile, policy: Policy, at: datetime, *, days: int = 120) -> datetime | None:
+    """When the school's office opens next after `at`; none within `days` (a long summer has 90)."""
+    today = localtime.local_date(at, profile.timezone)
+    for offset in range(days):
+        opens = localtime.at_minute(today + offset * _DAY, policy.school_office.start, profile.timezone)
+        if opens > at and calendar.is_term(profile, today + offset * _DAY):
+            return opens
+    return None
+
+
 # ---------------------------------------------------------------- calm windows
 
 
-@lru_cache(maxsize=8192)
 def _derived(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
     """Calm pieces of an ordinary day, by §5.2 rule 1, less activities and work."""
+    book = _book(profile, policy)
+    found = book.calm.get(day)
+    if found is None:
+        found = book.calm[day] = _calm_pieces(profile, policy, day)
+    return found
+
+
+def _calm_pieces(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
     pieces = _family_rhythm(profile, policy, day)
     for hole in (*on_day(profile.activities, day), *on_day(profile.busy_hours, day)):
         pieces = subtract(pieces, hole)
@@ -187,7 +258,6 @@ def _family_rhythm(profile: Profile, policy: Policy, day: date) -> tuple[Span, .
     return tuple(Span(start=start, end=end) for start, end in edges if start < end)
 
 
-@lru_cache(maxsize=512)
 def _has_any(profile: Profile, policy: Policy) -> bool:
     """Does an ordinary week have any calm piece at all?"""
     monday = date(2024, 1, 1)
@@ -228,18 +298,25 @@ def send_moment(thread: Thread, policy: Policy, window: Window, *, not_before: d
     Between start − 120 and start − 20 minutes and not before `not_before`; ties go to the earlier mark.
     None when no mark is open: the window is skipped.
     """
-    profile, zone = thread.profile, thread.profile.timezone
+    book = _book(thread.profile, policy)
+    found = book.moments.get(window)
+    if found is None:
+        found = book.moments[window] = _send_moments(thread.profile, policy, window)
+    return next((moment for moment in found if moment >= not_before), None)
+
+
+def _send_moments(profile: Profile, policy: Policy, window: Window) -> tuple[datetime, ...]:
+    """All open marks ahead of `window`, the best first."""
     target = window.start - policy.lead_minutes
     first = -(-(window.start - policy.lead_most_minutes) // policy.step_minutes) * policy.step_minutes
     last = window.start - policy.lead_least_minutes
     marks = [m for m in range(first, last + 1, policy.step_minutes) if m >= 0]
     spans = open_spans(profile, policy, window.day)
-    for mark in sorted(marks, key=lambda m: (abs(m - target), m)):
-        if any(s.start <= mark < s.end for s in spans):
-            moment = localtime.at_minute(window.day, mark, zone)
-            if moment >= not_before:
-                return moment
-    return None
+    return tuple(
+        localtime.at_minute(window.day, mark, profile.timezone)
+        for mark in sorted(marks, key=lambda m: (abs(m - target), m))
+        if any(s.start <= mark < s.end for s in spans)
+    )
 
 
 # ---------------------------------------------------------------- windows to choose from

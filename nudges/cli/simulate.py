@@ -18,6 +18,7 @@ from rich.table import Table
 from nudges.crisis import replies
 from nudges.crisis.screen import screen as screen_text
 from nudges.crisis.values import Level
+from nudges.inbound import intents
 from schedules import catalog, picture, policy, script
 from schedules import simulate as calendar
 from schedules.values import Thread
@@ -142,7 +143,9 @@ def _read(profile_path: Path, keys: str, script_path: Path | None, policy_path: 
     zone = family.profile.timezone
     acts: tuple[script.Act, ...] = ()
     if script_path is not None:
-        acts = script.script(script_path.read_text(encoding="utf-8"), zone, where=script_path.name)
+        acts = script.script(
+            script_path.read_text(encoding="utf-8"), zone, where=script_path.name, steps=_library().step_ids
+        )
     overrides: Any = {}
     if policy_path is not None:
         overrides = script.load_text(policy_path.read_text(encoding="utf-8"), where=policy_path.name) or {}
@@ -156,8 +159,10 @@ def _events(inputs: Inputs, start: datetime, days: int) -> Iterator[dict[str, An
     unknown = [key for key in inputs.sequences if key not in library.sequences]
     if unknown or not inputs.sequences:
         known = ", ".join(sorted(library.sequences))
-        wrong = f"no sequence {unknown[0]!r}" if unknown else "no sequence given (--sequence, or `sequences:`)"
-        raise ValueError(f"{wrong}; the library has {known}")
+        if not unknown:
+            raise ValueError(f"no sequence given (--sequence, or `sequences:`); the library has {known}")
+        near = script.nearest(unknown[0], library.sequences)
+        raise ValueError(f"no sequence {unknown[0]!r}{near}; the library has {known}")
     thread = Thread(profile=inputs.family.profile, key_dates=inputs.family.key_dates)
     lang = inputs.family.profile.pref_lang
     return calendar.run(
@@ -169,6 +174,7 @@ def _events(inputs: Inputs, start: datetime, days: int) -> Iterator[dict[str, An
         days=days,
         script=inputs.acts,
         screen=lambda text: _danger(text, lang),
+        leaves=lambda text: isinstance(intents.read(text), intents.OptOut),
     )
 
 

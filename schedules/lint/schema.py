@@ -13,7 +13,7 @@ from typing import Any, Final
 from schedules import effects, render, when
 from schedules.lint.passages import FORMS
 from schedules.lint.rulebook import rulebook
-from schedules.values import Kind, Topic
+from schedules.values import PLACES, Kind, Topic
 
 Schema = Mapping[str, Any]
 
@@ -106,6 +106,10 @@ def _answer() -> Schema:
         "means": {"type": "string", "description": "What the parent says with this digit, for people."},
         "then": _ref("effects"),
         "twice": {"description": "Besides, when the last answer to this step was the same.", **_ref("effects")},
+        "if_ordered": {
+            "description": "In place of `then`, for families under an order or after a crisis.",
+            **_ref("effects"),
+        },
         "reply": {"description": "Sent back at once, in place of a general thank-you.", **_ref("texts")},
         "lint_allow": _ref("allow"),
     }
@@ -128,6 +132,11 @@ _SEQUENCE: Final[Schema] = {
     "lasts": {"type": "string", "pattern": r"^(?:open|\d+ (?:days?|weeks?))$"},
     "at_most": {"type": "string", "pattern": r"^\d (?:a week|per \d+ days)$"},
     "beside_limit": _words("Kinds that at_most does not count."),
+    "thinning": {
+        "description": "Stricter limits from later days on, such as `1 a week after day 10`.",
+        "type": "array",
+        "items": {"type": "string", "pattern": r"^\d (?:a week|per \d+ days) after day \d+$"},
+    },
     "if_worse_twice": _ref("effects"),
     "reviewed": {
         "type": "object",
@@ -166,5 +175,15 @@ _STEP: Final[Schema] = {
     },
     "closes_talk": _FLAG,
     "combines": {**_FLAG, "description": "Several digits may be answered together."},
+    "if_silent": {
+        "description": "An unanswered question is asked once more after some hours; then people are told.",
+        **_object(
+            {"ask_again": {"type": "string", "pattern": r"^\d{1,3} hours?$"}, "then": _ref("effects")},
+            required=("ask_again", "then"),
+        ),
+    },
+    "school_hours": {**_FLAG, "description": "Sent in term only, on weekdays, in school office hours."},
+    "on_wish": {"enum": ["second_reminder"], "description": "Sent only to families that asked for it."},
+    "place": {"enum": list(PLACES), "description": "What {resource} is in its texts, from the program's directory."},
     "lint_allow": _ref("allow"),
 }

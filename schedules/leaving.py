@@ -1,0 +1,36 @@
+"""What becomes of the steps that a sequence still had before it when it ends: each is dropped, with the reason."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from schedules import gate, moments
+from schedules.policy import Policy
+from schedules.values import Drop, Enrollment, Pending, Reason, Thread
+
+
+def left_over(thread: Thread, enrollment: Enrollment, policy: Policy, now: datetime, why: str) -> tuple[Drop, ...]:
+    """One drop for each step that was due or had its date, in the order of the sequence.
+
+    A step with several rounds to come is named once, by its first. What only an answer or an unknown date would have
+    brought was never on its way.
+    """
+    first: dict[str, tuple[datetime, Pending]] = {}
+    for pending in enrollment.agenda:
+        due = None if pending.asked_again else moments.due_of(pending, enrollment, thread, policy)
+        if due is not None and (pending.step not in first or due.at < first[pending.step][0]):
+            first[pending.step] = (due.at, pending)
+    found = [first[step.id] for step in enrollment.sequence.steps if step.id in first]
+    return tuple(_drop(thread, enrollment, pending, at, now, why) for at, pending in found)
+
+
+def _drop(thread: Thread, enrollment: Enrollment, pending: Pending, due: datetime, now: datetime, why: str) -> Drop:
+    was = "was" if due <= now else "would have been"
+    words = f"Not sent: {enrollment.sequence.key} ended first ({why.rstrip('.')}); it {was} due {gate.say(due, thread)}."
+    return Drop(
+        enrollment=enrollment.id,
+        step=pending.step,
+        cycle=pending.cycle,
+        outcome="dropped",
+        reason=Reason(code="sequence_ended", words=words, inputs={"due_at": due.isoformat()}),
+    )
