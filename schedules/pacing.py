@@ -44,11 +44,6 @@ def forget(pace: Pace, proposal: Proposal) -> Pace:
     return replace(pace, marks=kept, last_talk_at=last if proposal.kind is Kind.TALK else pace.last_talk_at)
 
 
-def is_notice_due(pace: Pace, policy: Policy, now: datetime) -> bool:
-    """Is it about a month since a text last said how to stop (stop.notice)?"""
-    return pace.notice_at is not None and now - pace.notice_at >= timedelta(days=policy.stop_notice_days)
-
-
 # ---------------------------------------------------------------- silence
 
 

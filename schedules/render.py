@@ -71,12 +71,12 @@ def fill(texts: Texts, *, lang: str, discreet: bool, values: Mapping[str, str]) 
     return Rendered(text=text, lang=lang, segments=segments.count(text))
 
 
-def with_notice(rendered: Rendered, notice: Texts, *, discreet: bool) -> Rendered:
-    """The text with a last line that says how to stop; the text itself when there is no room for the line."""
-    line = getattr(notice, f"discreet_{rendered.lang}" if discreet else rendered.lang)
-    text = f"{rendered.text.rstrip()}\n{line.strip()}"
+def with_line(rendered: Rendered, line: Texts, *, discreet: bool) -> Rendered | None:
+    """The text with one more line at its end; none when there is no room for it."""
+    last = getattr(line, f"discreet_{rendered.lang}" if discreet else rendered.lang)
+    text = f"{rendered.text.rstrip()}\n{last.strip()}"
     cost = segments.count(text)
-    return rendered if cost.parts > MOST_PARTS else Rendered(text=text, lang=rendered.lang, segments=cost)
+    return None if cost.parts > MOST_PARTS else Rendered(text=text, lang=rendered.lang, segments=cost)
 
 
 def for_step(step: Step, profile: Profile, values: Mapping[str, str]) -> Rendered:

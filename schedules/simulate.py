@@ -19,7 +19,7 @@ from schedules import (
     leaving,
     lifecycle,
     localtime,
-    pacing,
+    notice,
     plan,
     render,
     segments,
@@ -194,17 +194,8 @@ class _Run:
             self.thread = plan.unsent(self.thread, proposal, self.policy, self.now, expired=False, reason=words)
             return [self.event("drop", Reason(code="missing_value", words=words), step=step.id)]
         self.answer_later(step.id)
-        return [self.sent(proposal, self.noticed(rendered), decision.reason)]
-
-    def noticed(self, rendered: render.Rendered) -> render.Rendered:
-        """The text, with the line that says how to stop when that is due again and there is room for it."""
-        if not pacing.is_notice_due(self.thread.pace, self.policy, self.now):
-            return rendered
-        profile = self.thread.profile
-        longer = render.with_notice(rendered, self.library.system["stop_notice"], discreet=profile.discreet)
-        if longer is not rendered:
-            self.thread = replace(self.thread, pace=replace(self.thread.pace, notice_at=self.now))
-        return longer
+        rendered, self.thread = notice.added(rendered, self.thread, self.library.system, self.policy, self.now)
+        return [self.sent(proposal, rendered, decision.reason)]
 
     def sent(self, proposal: Proposal, rendered: render.Rendered, reason: Reason) -> Event:
         zone = self.thread.profile.timezone

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from nudges.families import wording
-from schedules import plan, render
+from schedules import leaving, notice, plan, render
 from schedules.catalog import Library
 from schedules.policy import Policy
 from schedules.values import Ask, Drop, Finish, Idle, Proposal, Reason, Send, StaffTask, Thread, Wait
@@ -123,8 +123,7 @@ class _Working:
             case StaffTask():
                 self.task(decision)
             case Finish():
-                if decision.enrollment is not None:  # a pause after unbroken silence is in the thread itself
-                    self.ended.append(Ended(enrollment=decision.enrollment, reason=decision.reason))
+                self.finish(before, decision)
             case _:
                 assert_never(decision)
         return after
@@ -139,6 +138,7 @@ class _Working:
             self.note(decision.enrollment, step.id, decision.cycle, "failed", reason)
             self.for_staff.append(ForStaff(priority=2, words=f"{step.id} could not be sent: {missing}."))
             return plan.unsent(after, decision.proposal, self.policy, self.now, expired=False, reason=reason.words)
+        rendered, after = notice.added(rendered, after, self.library.system, self.policy, self.now)
         self.texts.append(Text(rendered=rendered, proposal=decision.proposal, enrollment=decision.enrollment))
         self.note(decision.enrollment, step.id, decision.cycle, "sent", decision.reason)
         return after
@@ -159,6 +159,15 @@ class _Working:
     def values(self, thread: Thread, *, cycle: int) -> dict[str, str]:
         ideas = self.library.ideas
         return wording.values_of(self.people, thread, self.policy, self.now, ideas=ideas, cycle=cycle)
+
+    def finish(self, before: Thread, decision: Finish) -> None:
+        """An enrollment's end, and what becomes of the steps that it still had. A pause is in the thread itself."""
+        enrollment = before.enrollment(decision.enrollment or "")
+        if enrollment is None:
+            return
+        for drop in leaving.left_over(before, enrollment, self.policy, self.now, decision.reason.words):
+            self.note(enrollment.id, drop.step, drop.cycle, drop.outcome, drop.reason)
+        self.ended.append(Ended(enrollment=enrollment.id, reason=decision.reason))
 
     def note(self, enrollment: str, step: str, cycle: int, outcome: str, reason: Reason) -> None:
         self.outcomes.append(Outcome(enrollment=enrollment, step=step, cycle=cycle, outcome=outcome, reason=reason))
