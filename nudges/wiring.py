@@ -19,8 +19,8 @@ from nudges.channels.phone import PhoneChannel
 from nudges.channels.twilio import TwilioChannel
 from nudges.clock import Clock, SharedClock, ShiftedClock, SystemClock
 from nudges.config import Settings
-from nudges.crisis.screen import screen
 from nudges.db import Cipher, make_engine, make_sessions, use_cipher
+from nudges.desk.live import LiveScreen
 from nudges.families import programs
 from nudges.inbound.texts import Screen
 from nudges.library import signing
@@ -57,7 +57,7 @@ def build(settings: Settings) -> Wiring:
         clock=clock,
         channel=channel_of(settings, sessions, clock),
         library=load_library(settings.sequences_dir),
-        screen=screen,
+        screen=LiveScreen(engine),
         owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
     )
 

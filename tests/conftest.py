@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from nudges import config
 from nudges.channels.fake import FakeChannel
+from nudges.crisis import edition
 from nudges.crisis.screen import screen
 from nudges.db import Base, Cipher, make_engine, make_sessions, use_cipher
 from nudges.wiring import Wiring
@@ -44,6 +45,13 @@ def _the_tests_own_cipher_again() -> Iterator[None]:
     """A test that starts a whole service puts other keys in use for this process: not for the tests after it."""
     yield
     use_cipher(Cipher((b"t" * 32,), b"i" * 32))
+
+
+@pytest.fixture(autouse=True)
+def _the_screen_as_shipped() -> Iterator[None]:
+    """What one test publishes is in force for the process: not for the tests after it."""
+    yield
+    edition.put_in_force(None)
 
 
 @pytest.fixture

@@ -232,6 +232,6 @@ def in_force() -> Edition:
     return _Force.edition or shipped()
 
 
-def put_in_force(edition: Edition) -> None:
-    """Let this process screen and answer by `edition` from now on."""
+def put_in_force(edition: Edition | None) -> None:
+    """Let this process screen and answer by `edition` from now on; None is everything as shipped."""
     _Force.edition = edition

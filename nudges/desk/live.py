@@ -52,7 +52,7 @@ class LiveScreen:
                 row = cursor.fetchone()
                 number = int(row[0]) if row is not None else 0
                 if number != edition.in_force().number:
-                    edition.put_in_force(_load(cursor) if number else edition.shipped())
+                    edition.put_in_force(_load(cursor) if number else None)
                 cursor.close()
                 connection.rollback()  # the look itself leaves no transaction behind
             self.fault = None

@@ -16,12 +16,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nudges.crisis import reactions
+from nudges.crisis.screen import screen as shipped_screen
 from nudges.crisis.values import Level, Screening
 from nudges.db import blind_index
 from nudges.families import snapshots
 from nudges.inbound import answering, danger, inbox, intents, leaving, senders, staff_replies
 from nudges.inbound.senders import Sender
-from nudges.inbound.texts import BETWEEN_REPLIES, Answer, Deps, Handled, IncomingText, Received
+from nudges.inbound.texts import BETWEEN_REPLIES, Answer, Deps, Handled, IncomingText, Received, Screen
 from nudges.models.messages import Inbound, Outbox
 from schedules.catalog import Library
 
@@ -74,9 +75,9 @@ def receive(session: Session, incoming: IncomingText, *, now: datetime, deps: De
     return _settle(session, row, handled)
 
 
-def deps_for(library: Library, *, channel: str) -> Deps:
-    """What `receive` needs, with the real screen. `channel` is the one of the settings: phone or twilio."""
-    return Deps(library=library, carrier_filters=channel == "twilio")
+def deps_for(library: Library, *, channel: str, screen: Screen = shipped_screen) -> Deps:
+    """What `receive` needs. `channel` is the one of the settings: phone or twilio."""
+    return Deps(library=library, screen=screen, carrier_filters=channel == "twilio")
 
 
 def _same_again(session: Session, earlier: Inbound) -> Answer:
@@ -169,6 +170,7 @@ def _as_stored(screening: Screening) -> dict[str, object]:
         "rules": [hit.rule for hit in screening.hits],
         "score": round(screening.score, 4),
         "version": screening.version,
+        "shadow": list(screening.shadow),
     }
 
 

@@ -87,7 +87,7 @@ def _receive(incoming: IncomingText, now: datetime) -> Answer:
 
 
 def _once(incoming: IncomingText, now: datetime) -> Answer:
-    deps = handle.deps_for(wiring().library, channel=wiring().settings.channel)
+    deps = handle.deps_for(wiring().library, channel=wiring().settings.channel, screen=wiring().screen)
     with wiring().sessions.begin() as session:
         return handle.receive(session, incoming, now=now, deps=deps)
 

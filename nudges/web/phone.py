@@ -190,7 +190,7 @@ def _receive(db: Session, slot: str, body: str, at: datetime) -> None:
     provider_id = f"PI{uuid.uuid4().hex}"
     incoming = IncomingText(provider_id=provider_id, from_number=number, to_number=our_number.one(), body=body)
     db.add(_simulated(number, body, provider_id, is_from_phone=True, status="delivered", at=at))
-    deps = deps_for(wiring().library, channel="phone")
+    deps = deps_for(wiring().library, channel="phone", screen=wiring().screen)
     answer = receive(db, incoming, now=at, deps=deps)
     for text, attempt in zip(answer.texts, answer.attempts, strict=True):
         sent = _simulated(
