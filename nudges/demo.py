@@ -15,6 +15,9 @@ from nudges.families import care, enrolling, programs, staff
 from nudges.families.consent import WORDING_VERSION, ConsentGiven
 from nudges.inbound import handle
 from nudges.inbound.texts import Deps, IncomingText
+from nudges.library import places, signing
+from nudges.library.places import Details
+from nudges.library.texts import ROLES
 from nudges.models.family import Family, Parent
 from nudges.models.messages import Outbox, SimulatedText
 from nudges.models.program import Lane, Program, Staff
@@ -66,6 +69,15 @@ SIGN_INS: Final = (
 )
 ON_CALL: Final = (("ana@riverbend.example", "312 555 0190", 1), ("ben@riverbend.example", "312 555 0191", 2))
 
+REVIEWER: Final = "dee@riverbend.example"  # may sign as everything, so that signing can be tried
+PLACES: Final = (
+    Details(name="Kite Street Teens", kind="peer_group", phone="312-555-0161", ages=("13-17",), area="North Side"),
+    Details(name="Kite Street Circle", kind="peer_group", phone="312-555-0162", ages=("5-8", "9-12"), in_spanish=True),
+    Details(name="Lantern Club", kind="peer_group", phone="312-555-0163", ages=("13-17",), in_spanish=True),
+    Details(name="Riverbend Health Ctr", kind="health_center", phone="312-555-0164", in_spanish=True, area="Riverbend"),
+    Details(name="Parents at the Table", kind="parent_group", phone="312-555-0165", in_spanish=True),
+)
+NOT_CHECKED: Final = Details(name="Old Mill Clinic", kind="health_center", phone="312-555-0166")
 _SAFE: Final = {"protective_order": "false", "abuse_concern": "false", "child_fear": "false"}
 _WEEKEND_TURNS: Final = {"pattern": "alternate_weekends", "anchor_date": "2025-01-03"}
 
@@ -188,6 +200,10 @@ def seed(wiring: Wiring) -> tuple[SignIn, ...]:
             is_demo=True,
         )
         _accounts(session, program, now=now - PASTS)
+        for details in PLACES:
+            places.add(session, program, details, staff_id=None, now=now - PASTS, by="system:demo")
+        expired = now - places.GOOD_FOR - PASTS
+        places.add(session, program, NOT_CHECKED, staff_id=None, now=expired, by="system:demo")
     for parent in sorted(PARENTS, key=lambda invented: -invented.began):
         if parent.began:
             _live(wiring, parent, since=now - parent.began, until=now)
@@ -220,6 +236,7 @@ def _accounts(session: Session, program: Program, *, now: datetime) -> None:
         )
     for email, phone, rank in ON_CALL:
         staff.set_on_call(session, _account(session, email), phone=phone, rank=rank, by="system:demo", now=now)
+    signing.set_roles(session, _account(session, REVIEWER), ROLES, by="system:demo", now=now)
 
 
 def _account(session: Session, email: str) -> Staff:

@@ -20,7 +20,7 @@ from nudges.engine.distributed import DistributedEngine
 from nudges.engine.embedded import EmbeddedEngine
 from nudges.engine.waking import Waker
 from nudges.web import auth, context, filters, health, hooks, phone, security
-from nudges.web.admin import programs, records, sequence_drafts, sequences, staff_accounts
+from nudges.web.admin import places, programs, records, sequence_drafts, sequences, signing, staff_accounts
 from nudges.web.counselor import alerts, care, conversation, enroll, families, inbox
 from nudges.web.pages import page
 from nudges.wiring import Wiring
@@ -68,6 +68,8 @@ def register_areas(app: Flask) -> None:
     for area in (families.area, enroll.area, care.area, conversation.area, alerts.area, inbox.area):
         app.register_blueprint(area)
     for area in (sequences.area, sequence_drafts.area, staff_accounts.area, programs.area, records.area):
+        app.register_blueprint(area)
+    for area in (signing.area, places.area):
         app.register_blueprint(area)
     app.register_blueprint(phone.phone)
     app.register_blueprint(hooks.hooks)

@@ -19,8 +19,9 @@ from nudges.engine import cleaning
 from nudges.engine.base import Engine, Turn
 from nudges.inbound import spool
 from nudges.inbound.texts import Deps
+from nudges.library import places
 from nudges.models.family import Parent
-from nudges.models.program import Heartbeat
+from nudges.models.program import Heartbeat, Program
 from nudges.outbound import lanes, planner, reconcile, sender, simulated
 from nudges.wiring import Wiring
 
@@ -195,6 +196,8 @@ def watch(wiring: Wiring) -> dict[str, int]:
     """Look after alerts, pages and the rota; handle what came while the database was away; settle what nobody knows."""
     now = wiring.clock.now()
     with wiring.sessions.begin() as session:
+        for program in session.scalars(select(Program)).all():
+            places.remind(session, program, now=now)
         watched = escalation.watch(session, now)
     replayed = spool.replay(wiring.sessions, spool.of(wiring.settings), deps=deps_of(wiring), now=now)
     looked = reconcile.look(wiring.sessions, wiring.channel, clock=wiring.clock)

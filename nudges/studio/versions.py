@@ -53,13 +53,15 @@ def publish(
 ) -> SequenceVersion:
     """Make the draft the live version, in one transaction:
 
-    1. the draft must be without errors and differ from the live text (CannotPublish);
+    1. the draft must be without errors, signed off where it must be, and differ from the live text (CannotPublish);
     2. it must still be the one that the admin looked at (StaleDraft), and is used up;
     3. a new version is written, and is what new enrollments get;
     4. with `move` "all", running enrollments change to it by step id.
     """
     text = open_draft(session, row).text
-    _refuse_faults(check_draft(text, key=row.key, today=now.date()))
+    checked = check_draft(text, key=row.key, today=now.date())
+    _refuse_faults(checked)
+    _refuse_unsigned(session, row, text, checked)
     discard_draft(session, row, expected_revision=expected_revision, staff_id=staff_id, now=now)
     return _publish_text(session, row, text, note=note, move=move, staff_id=staff_id, now=now)
 

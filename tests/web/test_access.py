@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -11,11 +13,12 @@ from werkzeug.routing import Rule
 
 from nudges import factory
 from nudges.models.family import KeyDate
+from nudges.models.library import LocalResource
 from nudges.models.messages import Inbound
 from nudges.models.safety import Alert, Hold, Task
 from tests.web.conftest import MONDAY, World
 
-ADMIN = {"sequences", "sequence_drafts", "staff_accounts", "programs", "records"}
+ADMIN = {"sequences", "sequence_drafts", "staff_accounts", "programs", "records", "places"}
 OPEN = {"auth", "health", "hooks", "phone"}  # each guards itself otherwise: a password, a signature, the demo
 
 
@@ -75,6 +78,17 @@ def places(db: sessionmaker[Session], world: World) -> dict[str, object]:
         )
         session.add_all([hold, task])
         session.flush()
+        place = LocalResource(
+            program_id=1,
+            name="Lantern Club",
+            kind="peer_group",
+            phone="312-555-0163",
+            checked_on=MONDAY.date(),
+            next_review=MONDAY.date() + timedelta(days=90),
+            created_at=MONDAY,
+        )
+        session.add(place)
+        session.flush()
         date_id = session.scalars(select(KeyDate.id).where(KeyDate.parent_id == world.maria)).first()
         return {
             "family_id": world.lopez,
@@ -84,6 +98,7 @@ def places(db: sessionmaker[Session], world: World) -> dict[str, object]:
             "task_id": task.id,
             "date_id": date_id,
             "staff_id": world.ben,
+            "place_id": place.id,
             "key": "TALK",
             "number": 1,
         }

@@ -8,12 +8,13 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from nudges.families.snapshots import StaleParent
+from nudges.library import signing, texts
 from nudges.models.family import Parent
 from nudges.models.program import Staff
 from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion
-from nudges.studio import drafts, versions
+from nudges.studio import drafts, sign_offs, versions
 from nudges.studio.moments import in_words
-from nudges.web.context import now, program_of_staff, staff, transaction
+from nudges.web.context import now, program_of_staff, staff, transaction, wiring
 from nudges.web.forms import Form
 from nudges.web.guards import admin_area
 from nudges.web.pages import back_to, page
@@ -54,7 +55,9 @@ def index() -> Response:
         ).all()
         live = {row.key: catalog.parse(drafts.live_text(db, row), name=row.key) for row in rows}
         running = _running(db)
-    return page("sequences/index.html", rows=rows, live=live, running=running)
+        found = sign_offs.chapters(db, program_of_staff(db), wiring().library)
+    chapters = {chapter.key: chapter for chapter in found}
+    return page("sequences/index.html", rows=rows, live=live, running=running, chapters=chapters)
 
 
 def _running(db: Session) -> dict[str, int]:
@@ -84,9 +87,13 @@ def version(key: str, number: int) -> Response:
 
 def _timeline(db: Session, row: SequenceRow, version: SequenceVersion) -> Response:
     sequence = catalog.parse(version.yaml, name=row.key)
+    states = signing.states(db, row.program_id, texts.of_sequence(row.key, version.yaml))
     return page(
         "sequences/show.html",
         row=row,
+        states=states,
+        waiting=signing.waiting(db, row.program_id, texts.of_sequence(row.key, version.yaml)),
+        in_roles=signing.in_words,
         version=version,
         sequence=sequence,
         in_words=in_words,
