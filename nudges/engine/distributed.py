@@ -99,11 +99,9 @@ class DistributedEngine:
     # ------------------------------------------------------------ starting and stopping
 
     def start(self) -> None:
-        """Begin to work, in threads of its own; every duty is asked for once right away."""
+        """Begin to work, in threads of its own. A duty whose last beat nobody has had is run right away."""
         self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), name="engine")
         self._thread.start()
-        for duty in self._runs:
-            self.wake(duty)
 
     def leave(self) -> None:
         """Ask it to stop, from anywhere, a signal's handler too."""
@@ -160,7 +158,7 @@ class DistributedEngine:
         """The tasks and their beats, on a pool of connections of their own."""
         app = App(
             connector=PsycopgConnector(**self._pool(), min_size=1, max_size=8, timeout=5.0),
-            periodic_defaults={"max_delay": 2 * max(self._beats.values())},
+            periodic_defaults={"max_delay": 2 * max(self._beats.values())},  # how far back it looks for a missed beat
         )
 
         @app.task(name=TASK, queue=DUTIES)

@@ -1,0 +1,222 @@
+"""Lanes: one drainer at a time on any number of machines, and what one that was replaced can still do: nothing."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+import nudges.clock
+from nudges import wiring as composition
+from nudges.channels.fake import FakeChannel
+from nudges.clock import SharedClock
+from nudges.models.messages import Outbox
+from nudges.models.program import Lane
+from nudges.outbound import lanes, outbox, reconcile, sender
+from tests.support.factories import SetClock, a_parent, a_text
+
+
+@pytest.fixture
+def lane_id(sessions, people):
+    with sessions.begin() as session:
+        session.execute(update(Lane).values(segments_per_second=225.0, tokens=225.0))
+        return session.scalars(select(Lane.id)).one()
+
+
+@pytest.fixture
+def queue_texts(sessions, people, now):
+    def run(number):
+        with sessions.begin() as session:
+            return [a_text(session, a_parent(session, people.family, now=now), now=now).id for _ in range(number)]
+
+    return run
+
+
+def statuses(sessions):
+    with sessions() as session:
+        return dict(session.execute(select(Outbox.status, func.count()).group_by(Outbox.status)).all())
+
+
+def taken(sessions, lane_id, owner, now):
+    with sessions.begin() as session:
+        return lanes.take(session, lane_id, owner=owner, now=now)
+
+
+class SlowChannel(FakeChannel):
+    """The calls of one thread last until the test lets them end."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.calling, self.go_on = threading.Event(), threading.Event()
+
+    def send(self, outgoing):
+        if threading.current_thread() is not threading.main_thread():
+            self.calling.set()
+            assert self.go_on.wait(timeout=10)
+        return super().send(outgoing)
+
+
+@pytest.fixture
+def slow(sessions, lane_id, clock):
+    """A channel, and a thread that drains the lane through it and stands in the middle of a call."""
+    channel = SlowChannel(clock)
+    drainer = threading.Thread(
+        target=sender.drain, args=(sessions, channel, lane_id), kwargs={"clock": clock, "owner": "paused"}
+    )
+    channel.drainer = drainer
+    yield channel
+    channel.go_on.set()
+    drainer.join(timeout=10)
+
+
+def test_a_lane_is_nobody_elses_until_its_lease_is_over(sessions, lane_id, now):
+    first = taken(sessions, lane_id, "one", now)
+    assert taken(sessions, lane_id, "two", now + lanes.LEASE - timedelta(seconds=0.1)) is None
+    second = taken(sessions, lane_id, "two", now + lanes.LEASE)
+    assert second.token == first.token + 1
+
+
+def test_a_process_does_not_take_its_own_lane_a_second_time(sessions, lane_id, now):
+    taken(sessions, lane_id, "one", now)
+    assert taken(sessions, lane_id, "one", now) is None
+
+
+def test_a_lane_that_was_given_back_is_free_at_once(sessions, lane_id, now):
+    lease = taken(sessions, lane_id, "one", now)
+    with sessions.begin() as session:
+        lanes.release(session, lease)
+    assert taken(sessions, lane_id, "two", now) is not None
+
+
+def test_a_lease_from_before_the_clock_was_set_back_binds_nobody(sessions, lane_id, now):
+    taken(sessions, lane_id, "one", now + timedelta(hours=1))
+    assert taken(sessions, lane_id, "two", now) is not None
+
+
+def test_what_a_dead_holder_was_sending_becomes_unknown_and_never_goes_again(
+    sessions, lane_id, clock, channel, queue_texts
+):
+    queue_texts(3)
+    with sessions.begin() as session:
+        lease = lanes.take(session, lane_id, owner="dies", now=clock.now())
+        for row in outbox.ready(session, lane_id, now=clock.now(), limit=2):
+            outbox.claim(session, row, claimed_by=lease.name, now=clock.now())
+    clock.at += lanes.LEASE
+    drained = sender.drain(sessions, channel, lane_id, clock=clock, owner="next")
+    assert drained.handed_over == 1
+    assert statuses(sessions) == {"accepted": 1, "unknown": 2}
+    assert reconcile.look(sessions, channel, clock=clock).given_up == 0, "a callback is given time to come first"
+    for _ in range(2):
+        clock.at += lanes.FIRST_LOOK
+        reconcile.look(sessions, channel, clock=clock)
+    sender.drain(sessions, channel, lane_id, clock=clock, owner="next")
+    assert statuses(sessions) == {"accepted": 1, "failed": 2}
+    assert len(channel.sent) == 1
+
+
+def test_a_replaced_holder_neither_sends_on_nor_settles_what_is_not_its_own(
+    sessions, lane_id, clock, queue_texts, slow
+):
+    queue_texts(4)
+    slow.drainer.start()
+    assert slow.calling.wait(timeout=10)
+    clock.at += lanes.LEASE
+    late = queue_texts(2)
+    assert sender.drain(sessions, slow, lane_id, clock=clock, owner="next").handed_over == 2
+    with sessions.begin() as session:
+        held = lanes.take(session, lane_id, owner="next", now=clock.now())
+        before = session.execute(select(Outbox.id, Outbox.provider_id).where(Outbox.id.in_(late))).all()
+    slow.go_on.set()
+    slow.drainer.join(timeout=10)
+    assert not slow.drainer.is_alive()
+    with sessions() as session:
+        assert session.execute(select(Outbox.id, Outbox.provider_id).where(Outbox.id.in_(late))).all() == before
+        lane = session.scalars(select(Lane)).one()
+        assert (lane.owner, lane.token) == ("next", held.token), "it does not give back what is not its own"
+    attempts = [text.attempt_id for text in slow.sent]
+    assert len(attempts) == len(set(attempts))
+    assert not {"queued", "sending"} & set(statuses(sessions))
+
+
+def test_an_answer_that_comes_after_the_lane_was_lost_is_still_taken_in(sessions, lane_id, clock, queue_texts, slow):
+    queue_texts(1)
+    slow.drainer.start()
+    assert slow.calling.wait(timeout=10)
+    clock.at += lanes.LEASE
+    taken(sessions, lane_id, "next", clock.now())
+    assert statuses(sessions) == {"unknown": 1}
+    slow.go_on.set()
+    slow.drainer.join(timeout=10)
+    assert statuses(sessions) == {"accepted": 1}
+
+
+def test_a_drainer_whose_clock_stands_still_is_replaced_and_stops_at_its_next_batch(
+    sessions, lane_id, channel, clock, queue_texts, now
+):
+    queue_texts(2)
+    standing = SetClock(now)
+    with sessions.begin() as session:
+        old = lanes.take(session, lane_id, owner="standing", now=standing.now())
+    clock.at += lanes.LEASE
+    assert sender.drain(sessions, channel, lane_id, clock=clock, owner="next").handed_over == 2
+    with sessions.begin() as session:
+        assert lanes.renew(session, old, now=standing.now()) is None
+    assert len(channel.sent) == 2
+
+
+def test_turns_say_when_each_lane_has_something_to_send(sessions, people, lane_id, clock, now):
+    with sessions.begin() as session:
+        assert lanes.turns(session, now) == {}
+        parent = a_parent(session, people.family, now=now)
+        a_text(session, parent, now=now, not_before=now + timedelta(minutes=3))
+        a_text(session, parent, now=now, not_before=now + timedelta(minutes=5))
+        session.flush()
+        assert lanes.turns(session, now) == {lane_id: now + timedelta(minutes=3)}
+        assert lanes.turns(session, now, lane_id=lane_id + 1) == {}
+        session.execute(update(Lane).values(paused_until=now + timedelta(minutes=4)))
+        assert lanes.turns(session, now) == {}
+
+
+# ---------------------------------------------------------------- one clock for all machines
+
+
+class AnHourAhead(datetime):
+    """What a machine says whose clock is wrong."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(hours=1)
+
+
+@pytest.fixture
+def wrong_machine(monkeypatch):
+    monkeypatch.setattr(nudges.clock, "datetime", AnHourAhead)
+
+
+def test_on_postgres_a_machine_whose_clock_is_wrong_tells_the_databases_time(postgres_engine, wrong_machine):
+    clock = composition.shared_clock(postgres_engine)
+    assert clock.now() > datetime.now(UTC) + timedelta(minutes=59), "nothing has been read yet"
+    with postgres_engine.connect() as connection:
+        database = connection.scalar(select(func.clock_timestamp()))
+    assert abs(clock.now() - database) < timedelta(minutes=1)
+
+
+def test_between_two_readings_the_seconds_are_counted_and_the_machines_clock_is_not_asked(now, wrong_machine):
+    counted = [100.0]
+    clock = SharedClock(lambda: counted[0])
+    clock.read(now)
+    assert not clock.is_due()
+    counted[0] = 107.5
+    assert clock.now() == now + timedelta(seconds=7.5)
+    counted[0] = 110.0
+    assert clock.is_due()
+
+
+def test_two_machines_an_hour_apart_do_not_both_drain_a_lane(sessions, engine, lane_id, now, wrong_machine):
+    right, wrong = SharedClock(lambda: 0.0), SharedClock(lambda: 0.0)
+    right.read(now)
+    wrong.read(now)  # the same database said it
+    assert taken(sessions, lane_id, "right", right.now()) is not None
+    assert taken(sessions, lane_id, "wrong", wrong.now()) is None
