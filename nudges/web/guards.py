@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from nudges.alerts import raising
 from nudges.models.family import Family, FamilyStaff, Parent
 from nudges.models.program import Staff
 from nudges.models.safety import Alert
-from nudges.web.context import SignedIn
+from nudges.web.context import SignedIn, now
 
 
 def counselor_area(name: str, import_name: str) -> Blueprint:
@@ -92,11 +93,11 @@ def parent_or_404(session: Session, member: SignedIn, family_id: int, parent_id:
 
 
 def alert_or_404(session: Session, member: SignedIn, alert_id: int) -> Alert:
-    """The alert, by the rule of raising.open_alerts: whoever is on call answers for the whole program."""
+    """The alert, or 404; by the rule of raising.answers_for, as the banner and the list."""
     alert = session.get(Alert, alert_id)
     if alert is None or alert.program_id != member.program_id:
         abort(404)
-    is_on_call = session.get_one(Staff, member.id).on_call_rank is not None
-    if not (member.is_admin or is_on_call):
-        family_or_404(session, member, alert.family_id or 0)
+    mine = raising.answers_for(session, session.get_one(Staff, member.id), now=now())
+    if session.scalar(select(Alert.id).where(Alert.id == alert_id, *mine)) is None:
+        abort(404)
     return alert
