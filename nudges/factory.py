@@ -21,6 +21,7 @@ from nudges.engine.embedded import EmbeddedEngine
 from nudges.engine.waking import Waker
 from nudges.web import auth, context, filters, health, hooks, phone, security
 from nudges.web.admin import places, programs, records, sequence_drafts, sequences, signing, staff_accounts
+from nudges.web.admin.crisis import bench, drafts, lines, phrases, rehearsal
 from nudges.web.counselor import alerts, care, conversation, enroll, families, inbox
 from nudges.web.pages import page
 from nudges.wiring import Wiring
@@ -70,6 +71,8 @@ def register_areas(app: Flask) -> None:
     for area in (sequences.area, sequence_drafts.area, staff_accounts.area, programs.area, records.area):
         app.register_blueprint(area)
     for area in (signing.area, places.area):
+        app.register_blueprint(area)
+    for area in (rehearsal.area, bench.area, phrases.area, drafts.area, lines.area):
         app.register_blueprint(area)
     app.register_blueprint(phone.phone)
     app.register_blueprint(hooks.hooks)

@@ -65,6 +65,12 @@ class LiveScreen:
         self.fault = fault
 
 
+def follow(read: object) -> None:
+    """Bring this process up to date where no text has come in lately; for pages and monitors."""
+    if isinstance(read, LiveScreen):
+        read.refresh()
+
+
 def _load(cursor: Any) -> Edition:
     cursor.execute(_CONTENT)
     number, sealed, digest = cursor.fetchone()

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from nudges.alerts import escalation, notices
 from nudges.clock import ticking
+from nudges.desk import drill
 from nudges.engine import cleaning
 from nudges.engine.base import Engine, Turn
 from nudges.inbound import spool
@@ -193,12 +194,12 @@ def _let_phones_report(wiring: Wiring) -> None:
 
 
 def watch(wiring: Wiring) -> dict[str, int]:
-    """Look after alerts, pages and the rota; handle what came while the database was away; settle what nobody knows."""
+    """Look after alerts, pages, rota and drills; handle what came while the database was away; settle what is open."""
     now = wiring.clock.now()
     with wiring.sessions.begin() as session:
         for program in session.scalars(select(Program)).all():
             places.remind(session, program, now=now)
-        watched = escalation.watch(session, now)
+        watched = {**escalation.watch(session, now), **drill.upkeep(session, now=now)}
     replayed = spool.replay(wiring.sessions, spool.of(wiring.settings), deps=deps_of(wiring), now=now)
     looked = reconcile.look(wiring.sessions, wiring.channel, clock=wiring.clock)
     return {**watched, "replayed": replayed, **asdict(looked)}

@@ -19,11 +19,13 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from nudges.desk.live import follow
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Heartbeat, Lane
 from nudges.models.safety import Alert
 from nudges.outbound.status import QUEUED, SENDING, UNKNOWN
+from nudges.web import crisis_metrics
 from nudges.web.context import wiring
 
 health = Blueprint("health", __name__)
@@ -69,8 +71,9 @@ def metrics() -> Response:
     """Prometheus text format."""
     registry = CollectorRegistry()
     now = wiring().clock.now()
+    follow(wiring().screen)
     with wiring().sessions() as session:
-        families = list(gauges(session, now))
+        families = [*gauges(session, now), *crisis_metrics.gauges(session, now)]
     registry.register(_Read(families))
     return Response(generate_latest(registry), mimetype="text/plain", content_type="text/plain; version=0.0.4")
 

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from nudges import wiring as composition
 from nudges.config import load
 from nudges.db import make_engine, make_sessions
+from nudges.desk.live import LiveScreen
 from nudges.factory import create_app
 from nudges.families import care, enrolling, programs, staff
 from nudges.families.consent import WORDING_VERSION, ConsentGiven
@@ -156,6 +157,7 @@ def wired(world_template: tuple[Path, World], tmp_path: Path) -> Iterator[Wiring
         sessions=sessions,
         clock=clock,
         channel=composition.channel_of(settings, sessions, clock),
+        screen=LiveScreen(engine),
     )
     engine.dispose()
 

@@ -1,0 +1,1 @@
+"""The crisis desk: test bench, phrases, drafts and versions, help lines, drills and figures."""
