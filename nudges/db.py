@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,6 +17,16 @@ from sqlalchemy import JSON, DateTime, Engine, MetaData, String, Text, create_en
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
+
+# How long PostgreSQL may be silent. A machine that was cut off would otherwise wait for an answer for a quarter of an
+# hour, and a webhook for a connection: seconds and milliseconds, as libpq names them.
+REACH: Final = {
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 Sessions = Callable[[], Session]
 
@@ -154,7 +164,13 @@ def make_engine(url: str) -> Engine:
         return engine
     # An error's text must not quote a name, a number or a body: parameters stay out of it.
     return create_engine(
-        url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True, json_serializer=_as_json
+        url,
+        connect_args=dict(REACH),
+        pool_size=10,
+        max_overflow=10,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        json_serializer=_as_json,
     )
 
 

@@ -22,6 +22,7 @@ from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, AppNotOpen, ConnectorException
 from procrastinate.jobs import Status
 
+from nudges.db import REACH
 from nudges.engine import tables
 from nudges.engine.base import Health, Run, Turn
 from nudges.engine.turns import Key, Turns
@@ -43,15 +44,6 @@ _STALE_SECONDS: Final = 30.0  # a worker that has not beaten for so long is gone
 _AGAIN_SECONDS: Final = 1.0  # after the database was away
 _KEEP_FAILED_HOURS: Final = 24
 _LOST: Final = (ConnectorException, psycopg.Error, AppNotOpen, OSError)
-
-# libpq would wait for a machine that has gone away for many minutes.
-_REACH: Final = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
 
 
 class DistributedEngine:
@@ -118,7 +110,7 @@ class DistributedEngine:
     def _pool(self) -> dict[str, Any]:
         return {
             "conninfo": tables.conninfo(self._url),
-            "kwargs": {**_REACH, "options": f"-c search_path={tables.schema()}"},
+            "kwargs": {**REACH, "options": f"-c search_path={tables.schema()}"},
         }
 
     def _open_bell(self) -> None:
