@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import Integer, cast, func, select, update
 from sqlalchemy.orm import Session
 
 from nudges.db import blind_index
@@ -20,9 +20,10 @@ from nudges.library import signing, texts
 from nudges.models.family import Family, FamilyStaff, Parent
 from nudges.models.program import Program
 from nudges.models.safety import Task
-from nudges.models.sequences import Enrollment
-from schedules import entry, lifecycle, profile
+from nudges.models.sequences import Enrollment, StepOutcome
+from schedules import entry, leaving, lifecycle, profile
 from schedules.policy import Policy
+from schedules.values import Drop
 
 WELCOME = "ONBOARD"  # every parent whom staff enrolls starts here: its first text is the welcome that carriers require
 LANGUAGES = ("en", "es")
@@ -40,14 +41,21 @@ def actor(staff_id: int | None) -> str:
     return "system" if staff_id is None else f"staff:{staff_id}"
 
 
+def code_fault(code: str) -> str | None:
+    """What is wrong with a family's code. It stands in titles, addresses and pages: no name or number may be in it."""
+    if _CODE.fullmatch(code):
+        return None
+    return "A family's code should look like F-1042: one to four capitals, a dash, one to six digits."
+
+
 def create_family(
     session: Session, *, program: Program, staff_id: int, code: str | None = None, now: datetime
 ) -> Family:
     """A family that `staff_id` looks after. Without `code` the next free F-number. Raises EnrollError."""
-    code = (code or "").strip() or _next_code(session, program.id)
-    if not _CODE.fullmatch(code):
-        # Codes stand in titles, addresses and pages: no name and no number may come in through one.
-        raise EnrollError("A family's code should look like F-1042: one to four capitals, a dash, one to six digits.")
+    code = (code or "").strip() or next_code(session, program.id)
+    fault = code_fault(code)
+    if fault is not None:
+        raise EnrollError(fault)
     taken = select(Family.id).where(Family.program_id == program.id, Family.code == code)
     if session.scalar(taken) is not None:
         raise EnrollError(f"There is a family {code} already. Choose another code.")
@@ -78,7 +86,7 @@ def add_parent(
        confirming digit, and is welcomed by the answer to it
     """
     number, shown = _checked(session, family, name=name, phone=phone, language=language, profile=profile)
-    _refuse_unsigned_crisis(session, family.program_id)
+    refuse_unsigned_crisis(session, family.program_id)
     by_text = consent.medium == "text"
     parent = Parent(
         program_id=family.program_id,
@@ -117,9 +125,12 @@ def start_sequence(
     now: datetime,
     at_step: str | None = None,
     only: bool = False,
+    spacing_days: int | None = None,
     staff_id: int | None = None,
 ) -> Enrollment:
     """Put a parent into the live version of a sequence: whole, from a step on, or for `only` that step.
+
+    With `spacing_days` its steps come that far apart.
 
     Being in it already changes nothing. Raises EnrollError, also when safety, an order or a missing sign-off stands
     against it.
@@ -147,6 +158,7 @@ def start_sequence(
         policy=policy,
         at_step=at_step,
         only=only,
+        spacing_days=spacing_days,
     )
     snapshots.save_or_raise(session, parent, thread, now=now)
     if not only:
@@ -164,7 +176,7 @@ def start_sequence(
     return row
 
 
-def _refuse_unsigned_crisis(session: Session, program_id: int) -> None:
+def refuse_unsigned_crisis(session: Session, program_id: int) -> None:
     """Replies to danger are never held back, so a clinician has to have read them before anybody can need one."""
     program = session.get_one(Program, program_id)
     waiting = signing.waiting(session, program_id, texts.of_crisis(program.country))
@@ -211,8 +223,11 @@ def stop_sequence(
     running = _running(session, parent, key)
     if running is None:
         return False
-    thread = lifecycle.leave(snapshots.thread_of(session, parent), key)
-    end_enrollment(session, running.id, status="stopped", reason=reason, now=now)
+    thread = snapshots.thread_of(session, parent)
+    enrollment = thread.in_sequence(key)
+    left = leaving.left_over(thread, enrollment, _policy(session, parent), now, reason) if enrollment else ()
+    thread = lifecycle.leave(thread, key)
+    end_enrollment(session, running.id, status="stopped", reason=reason, now=now, left=left)
     withdraw_queued(session, parent.id, reason="the sequence was stopped", now=now, enrollment_id=running.id)
     snapshots.save_or_raise(session, parent, thread, now=now)
     record.append(
@@ -228,8 +243,25 @@ def stop_sequence(
     return True
 
 
-def end_enrollment(session: Session, enrollment_id: int, *, status: str, reason: str, now: datetime) -> None:
-    """Close an enrollment's row as `done` or `stopped`."""
+def end_enrollment(
+    session: Session, enrollment_id: int, *, status: str, reason: str, now: datetime, left: Iterable[Drop] = ()
+) -> None:
+    """Close an enrollment's row as `done` or `stopped`; the steps that were still to come get their outcome."""
+    version_id = session.get_one(Enrollment, enrollment_id).version_id
+    session.add_all(
+        StepOutcome(
+            enrollment_id=enrollment_id,
+            version_id=version_id,
+            step_id=drop.step,
+            cycle=drop.cycle,
+            outcome=drop.outcome,
+            code=drop.reason.code,
+            reason=drop.reason.words,
+            inputs=dict(drop.reason.inputs),
+            at=now,
+        )
+        for drop in left
+    )
     session.execute(
         update(Enrollment)
         .where(Enrollment.id == enrollment_id, Enrollment.status == "active")
@@ -253,10 +285,11 @@ def _running(session: Session, parent: Parent, key: str) -> Enrollment | None:
     )
 
 
-def _next_code(session: Session, program_id: int) -> str:
-    codes = session.scalars(select(Family.code).where(Family.program_id == program_id, Family.code.like("F-%")))
-    numbers = [int(code[2:]) for code in codes if code[2:].isascii() and code[2:].isdigit()]
-    return f"F-{max(numbers, default=1000) + 1}"
+def next_code(session: Session, program_id: int) -> str:
+    """The first F-number after all that are taken."""
+    number = cast(func.substr(Family.code, 3), Integer)
+    taken = select(func.max(number)).where(Family.program_id == program_id, Family.code.like("F-%"))
+    return f"F-{(session.scalar(taken) or 1000) + 1}"
 
 
 def _checked(

@@ -115,14 +115,22 @@ class _Keeper:
     def end(self, end: End) -> None:
         """Close an enrollment, and take back what it had queued."""
         enrollment_id = int(end.enrollment)
-        enrolling.end_enrollment(self.session, enrollment_id, status="stopped", reason=end.reason, now=self.now)
+        enrolling.end_enrollment(
+            self.session, enrollment_id, status="stopped", reason=end.reason, now=self.now, left=end.left
+        )
         withdraw_queued(self.session, self.parent.id, reason=end.reason, now=self.now, enrollment_id=enrollment_id)
 
     def start(self, start: Start) -> None:
         """Begin a sequence; what safety, an order or the program stands against becomes a person's task."""
         try:
             enrolling.start_sequence(
-                self.session, self.parent, start.sequence, now=self.now, at_step=start.at_step, only=start.only
+                self.session,
+                self.parent,
+                start.sequence,
+                now=self.now,
+                at_step=start.at_step,
+                only=start.only,
+                spacing_days=start.spacing_days,
             )
         except enrolling.EnrollError as error:
             self.add_task(2, f"An answer leads to {start.sequence}. {error}")
