@@ -16,6 +16,7 @@ _MOST_WORDS = 15  # in a sentence
 _MOST_SYLLABLES = 3
 # The formulas were made for passages. Below a dozen words one long word decides, so only a very hard text is an error.
 _FEWEST_WORDS = 12
+_TOO_FEW_WORDS = 7  # to say anything but a warning
 _HARDEST_GRADE, _HARDEST_SHORT_GRADE = 6.9, 10.0
 _LEAST_EASE, _LEAST_SHORT_EASE = 65.0, 50.0
 _SPOKEN = {"every": 2, "evening": 2, "different": 3, "separate": 3, "family": 3, "favorite": 3, "something": 2}
@@ -84,7 +85,7 @@ def _graded(sentences: list[list[str]], words: list[str]) -> Fault | None:
     if score <= 6.0:
         return None
     limit = _HARDEST_GRADE if len(words) >= _FEWEST_WORDS else _HARDEST_SHORT_GRADE
-    severity = "error" if score > limit else "warning"
+    severity = "error" if score > limit and len(words) >= _TOO_FEW_WORDS else "warning"
     return Fault(rule="READ-EN", words=f"reads at grade {score:.1f}, at most 6.0", severity=severity)
 
 
@@ -93,7 +94,7 @@ def _eased(sentences: list[list[str]], words: list[str]) -> list[Fault]:
     found = []
     if score < 70:
         limit = _LEAST_EASE if len(words) >= _FEWEST_WORDS else _LEAST_SHORT_EASE
-        severity = "error" if score < limit else "warning"
+        severity = "error" if score < limit and len(words) >= _TOO_FEW_WORDS else "warning"
         found.append(Fault(rule="READ-ES", words=f"has an INFLESZ of {score:.1f}, at least 70", severity=severity))
     if huerta < 75:
         found.append(_warning("READ-ES", f"has a Fernandez-Huerta of {huerta:.1f}, at least 75", ""))
