@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, Text, cast, func, or_, select, type_coerce
+from sqlalchemy import Row, Select, Text, cast, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from nudges.families import snapshots
@@ -24,7 +24,8 @@ from nudges.models.safety import Hold
 from nudges.models.sequences import Enrollment, SequenceVersion
 from schedules import state, values
 
-_PLANNED: Final = ("active", "paused")
+# Spelled out in the statement, or SQLite does not see that the partial index holds them.
+_PLANNED: Final = [literal(status, literal_execute=True) for status in ("active", "paused")]
 _OF_ENROLLMENT: Final = re.compile(r'"enrollment":\s*"(\d+)"')
 
 

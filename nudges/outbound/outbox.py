@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Table, bindparam, func, insert, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -29,6 +29,26 @@ PRIORITY: Final[Mapping[str, int]] = {
 URGENT: Final = frozenset({"crisis_reply", "staff_page"})
 PURGED: Final = "the parent asked us to stop"
 NO_LANE: Final = "This program has no sender. Add a lane before enrolling anyone."
+
+
+_OUTBOX: Final[Table] = Outbox.metadata.tables[Outbox.__tablename__]
+_EVENTS: Final[Table] = Outbox.metadata.tables[OutboxEvent.__tablename__]
+_CLAIM: Final = (
+    update(_OUTBOX)
+    .where(_OUTBOX.c.id == bindparam("text"), _OUTBOX.c.status == QUEUED)
+    .values(
+        status=SENDING,
+        status_reason="handing over",
+        attempt_id=bindparam("attempt"),
+        attempts=_OUTBOX.c.attempts + 1,
+        attempted_at=bindparam("now"),
+        claimed_by=bindparam("by"),
+    )
+)
+
+
+class LostRace(RuntimeError):
+    """Somebody else has claimed a text that we had locked: the database does not keep its word."""
 
 
 class NoLane(LookupError):
@@ -125,7 +145,7 @@ def ready(session: Session, lane_id: int, *, now: datetime, limit: int) -> list[
 
 def claim(session: Session, row: Outbox, *, claimed_by: str, now: datetime) -> str | None:
     """Take a queued text for one attempt. Returns the attempt's id, or none when somebody else was faster."""
-    attempt_id = uuid.uuid4().hex
+    attempt_id = new_attempt()
     taken = move(
         session,
         row.id,
@@ -139,6 +159,37 @@ def claim(session: Session, row: Outbox, *, claimed_by: str, now: datetime) -> s
         claimed_by=claimed_by,
     )
     return attempt_id if taken else None
+
+
+def new_attempt() -> str:
+    """An id for one attempt, which the provider brings back with each callback."""
+    return uuid.uuid4().hex
+
+
+def claim_all(session: Session, attempts: Mapping[int, str], *, claimed_by: str, now: datetime) -> None:
+    """Take queued texts, by id, for one attempt each. They were locked by `ready`, so nobody can have been faster.
+
+    Raises LostRace all the same if somebody was: nothing of this transaction may stay then.
+    """
+    if not attempts:
+        return
+    rows = [{"text": id_, "attempt": attempt, "by": claimed_by, "now": now} for id_, attempt in attempts.items()]
+    taken = session.connection().execute(_CLAIM, rows)
+    if taken.rowcount != len(rows):
+        raise LostRace("a text of this batch was claimed by somebody else")
+    note_moves(session, attempts, from_status=QUEUED, to_status=SENDING, reason="handing over", now=now)
+
+
+def note_moves(
+    session: Session, ids: Iterable[int], *, from_status: str, to_status: str, reason: str, now: datetime
+) -> None:
+    """One event for each text that was moved."""
+    moves = [
+        {"outbox_id": id_, "from_status": from_status, "to_status": to_status, "reason": reason, "at": now}
+        for id_ in ids
+    ]
+    if moves:
+        session.connection().execute(insert(_EVENTS), moves)
 
 
 def move(

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from nudges.channels.base import Action, Receipt
+from nudges.channels.base import Accepted, Action, Receipt
 from nudges.models.messages import Outbox, ProviderEvent
 from nudges.outbound import endings, outbox
-from nudges.outbound.status import EXPIRED, FAILED, UNDELIVERED, may_move, of_provider
+from nudges.outbound.status import ACCEPTED, EXPIRED, FAILED, SENDING, UNDELIVERED, may_move, of_provider
 
 logger = logging.getLogger(__name__)
+
+_OUTBOX: Final[Table] = Outbox.metadata.tables[Outbox.__tablename__]
+_ADOPT: Final = (
+    update(_OUTBOX)
+    .where(_OUTBOX.c.id == bindparam("text"))
+    .values(status=ACCEPTED, status_reason=bindparam("why"), provider_id=bindparam("provider"))
+)
 
 
 def apply(session: Session, receipt: Receipt, *, now: datetime) -> bool:
@@ -49,6 +58,34 @@ def adopt(session: Session, outbox_id: int, provider_id: str, status: str, *, re
         action = Action(event.action) if event.action else None
         moved |= _move(session, row, event.status, event.error_code or None, action, now=now)
     return moved
+
+
+def adopt_all(session: Session, accepted: Mapping[int, Accepted], *, reason: str, now: datetime) -> dict[int, Accepted]:
+    """`adopt` for a batch, by outbox id. Returns what is not plain: a callback was faster, or came before we knew
+    the provider's id, or the provider says more than "accepted". Those are for `adopt`, each in its own transaction.
+    """
+    early = session.scalars(
+        select(ProviderEvent.provider_id).where(
+            ProviderEvent.provider_id.in_([one.provider_id for one in accepted.values()]),
+            ProviderEvent.outbox_id.is_(None),
+        )
+    )
+    known = set(early)
+    sending = session.scalars(
+        select(Outbox.id)
+        .where(Outbox.id.in_(accepted), Outbox.status == SENDING, Outbox.provider_id.is_(None))
+        .with_for_update()
+    )
+    plain = [
+        id_
+        for id_ in sending
+        if of_provider(accepted[id_].status) == ACCEPTED and accepted[id_].provider_id not in known
+    ]
+    if plain:
+        rows = [{"text": id_, "provider": accepted[id_].provider_id, "why": reason} for id_ in plain]
+        session.connection().execute(_ADOPT, rows)
+        outbox.note_moves(session, plain, from_status=SENDING, to_status=ACCEPTED, reason=reason, now=now)
+    return {id_: one for id_, one in accepted.items() if id_ not in set(plain)}
 
 
 def _row_of(session: Session, receipt: Receipt) -> Outbox | None:

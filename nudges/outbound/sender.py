@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from nudges.channels.base import Accepted, Channel, ChannelError, Outgoing
+from nudges.channels.base import Channel
 from nudges.clock import Clock
 from nudges.models.messages import Outbox
-from nudges.models.program import Lane
-from nudges.outbound import endings, handover, lanes, last_look, outbox, settling
+from nudges.outbound import claiming, endings, handover, lanes, last_look, outbox, settling
+from nudges.outbound.calling import Calls, Made
+from nudges.outbound.claiming import Attempt
 from nudges.outbound.lanes import Lease
 from nudges.outbound.status import QUEUED, SENDING
 
@@ -24,6 +27,9 @@ logger = logging.getLogger(__name__)
 BATCH: Final = 50  # texts committed as `sending` at once: the most that a crash can leave unknown
 FRESH: Final = timedelta(seconds=1)  # how old the gate's answer may be at the call
 CALL_SECONDS: Final = 12.0  # the longest that one call may take: the channel's time-out and a little
+CALL_TAKES: Final = 0.25  # seconds of an ordinary call, with room: 225 segments a second need 23 calls of 0.1 at once
+LOOK_UP: Final = 0.5  # seconds: how often the lease is looked after while calls are under way
+LEAST_WAIT: Final = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,14 +41,6 @@ class Drained:
     had_lane: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Attempt:
-    """One call that is about to be made. Plain values: no session is open while it is."""
-
-    row: Outbox
-    outgoing: Outgoing
-
-
 def drain(
     sessions: sessionmaker[Session],
     channel: Channel,
@@ -51,6 +49,7 @@ def drain(
     clock: Clock,
     owner: str,
     stay_seconds: float = 0.0,
+    at_once: int | None = None,
     goes_on: Callable[[], bool] = lambda: True,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Drained:
@@ -58,9 +57,10 @@ def drain(
 
     1. take the lease; somebody else's lane is left alone
     2. claim: renew the lease and refill the bucket, ask the gate again, mark `sending` with an attempt id, commit
-    3. call the channel with nothing open; settle each outcome in a short transaction of its own
+    3. call the channel with nothing open, up to `at_once` calls side by side (by default what the lane's pace needs);
+       settle what has come back in one short transaction
     4. again until nothing is ready, the bucket is empty and `stay_seconds` are over, or `goes_on` says no: asked
-       between two batches, so that a process that must leave finishes its batch and gives the lane back
+       before each claim, so that a process that must leave finishes its calls and gives the lane back
 
     `owner` names this drainer and no other. An exception of the channel that is no ChannelError leaves the row
     `sending`: reconciliation finds it, and nobody sends it again.
@@ -69,51 +69,70 @@ def drain(
         lease = lanes.take(session, lane_id, owner=owner, now=clock.now())
     if lease is None:
         return Drained(had_lane=False)
+    calls = Calls(channel, most=at_once or calls_at_once(lease.pace))
+    drain = _Drain(sessions, calls, lease, clock)
     try:
-        return _Drain(sessions, channel, lease, clock).run(stay_seconds=stay_seconds, goes_on=goes_on, sleep=sleep)
+        return drain.run(stay_seconds=stay_seconds, goes_on=goes_on, sleep=sleep)
     finally:
+        calls.close()
+        drain.give_back(list(drain.waiting))
         with sessions.begin() as session:
             lanes.release(session, lease)
 
 
-class _Drain:
-    """One holder's work on one lane."""
+def calls_at_once(pace: float) -> int:
+    """How many calls keep a lane at its pace, in segments a second, when each takes a quarter of a second."""
+    return max(1, min(BATCH, math.ceil(pace * CALL_TAKES)))
 
-    def __init__(self, sessions: sessionmaker[Session], channel: Channel, lease: Lease, clock: Clock) -> None:
-        self.sessions, self.channel, self.lease, self.clock = sessions, channel, lease, clock
+
+class _Drain:
+    """One holder's work on one lane. Never more than BATCH texts are `sending` at once."""
+
+    def __init__(self, sessions: sessionmaker[Session], calls: Calls, lease: Lease, clock: Clock) -> None:
+        self.sessions, self.calls, self.lease, self.clock = sessions, calls, lease, clock
+        self.waiting: deque[Attempt] = deque()  # claimed, not yet called
+        self.asked_at = self.claim_at = clock.now()  # when the gate was asked about them; when to claim again
+        self.is_more, self.wait_seconds = True, 0.0
         self.handed_over = self.ended = 0
 
     def run(self, *, stay_seconds: float, goes_on: Callable[[], bool], sleep: Callable[[float], object]) -> Drained:
-        left = stay_seconds
-        while goes_on():
-            claimed = self.claim()
-            if claimed is None:
-                break
-            if claimed.attempts and not self.hand_over(claimed.attempts):
-                break
+        until, left = self.clock.now() + timedelta(seconds=stay_seconds), stay_seconds
+        while True:
+            if self.may_claim() and goes_on():
+                self.claim(until)
+            self.begin_calls()
+            if self.calls.under_way:
+                self.settle(self.calls.finished(within=self.patience()))
+                continue
             # Counted down, not read off the clock: a clock that stands still must not keep us here.
-            left -= claimed.wait_seconds
-            if not claimed.is_more or left < 0:
+            left -= self.wait_seconds
+            if not self.is_more or left < 0 or not goes_on():
                 break
-            if claimed.wait_seconds:
-                sleep(claimed.wait_seconds)
+            if self.wait_seconds:
+                sleep(self.wait_seconds)
+            self.claim_at = self.clock.now()
         return Drained(handed_over=self.handed_over, ended=self.ended)
 
-    def claim(self) -> Claimed | None:
-        """Mark what may go as `sending` and commit. None when the lane is no longer ours."""
+    def may_claim(self) -> bool:
+        """Only for calls that can begin now: what waits in our hands grows old."""
+        return self.is_more and not self.waiting and self.calls.has_room and self.clock.now() >= self.claim_at
+
+    def claim(self, until: datetime) -> None:
+        """Mark what may go as `sending` and commit."""
         now = self.clock.now()
         with self.sessions.begin() as session:
-            lane = lanes.renew(session, self.lease, now=now)
-            if lane is None:
-                return None
-            rows = outbox.ready(session, lane.id, now=now, limit=BATCH)
-            picked = _pick(session, rows, lane, claimed_by=self.lease.name, sender=self.lease.sender, clock=self.clock)
-            wait = (1.0 - lane.tokens) / lane.segments_per_second if picked.is_out_of_tokens else 0.0
+            claimed = claiming.claim(session, self.lease, room=BATCH - self.calls.under_way, now=now)
+        if claimed is None:
+            self.is_more = False
+            return
+        self.lease = lanes.extended(self.lease, now)
+        self.waiting.extend(claimed.attempts)
+        self.asked_at, self.wait_seconds = now, claimed.wait_seconds
+        self.claim_at = now + timedelta(seconds=claimed.wait_seconds)
+        self.is_more = claimed.is_more and not (claimed.wait_seconds and self.calls.under_way and now >= until)
         # The ones that are over lock their parent first, so each has a transaction of its own.
-        for row, over in picked.over:
+        for row, over in claimed.over:
             self.end(row, over)
-        is_more = picked.is_out_of_tokens or len(rows) == BATCH
-        return Claimed(attempts=picked.attempts, is_more=is_more, wait_seconds=wait)
 
     def end(self, row: Outbox, over: handover.Over) -> None:
         now = self.clock.now()
@@ -130,34 +149,28 @@ class _Drain:
                 last_look.tell_staff(session, row, over.reason, now=now)
         self.ended += ended
 
-    def hand_over(self, attempts: list[Attempt]) -> bool:
-        """Make the calls. False when the lane must rest: what was not called goes back to the queue."""
-        claimed_at = self.clock.now()
-        for position, attempt in enumerate(attempts):
-            if not self.may_call():
-                self.give_back(attempts[position:])
-                return False
-            if self.clock.now() - claimed_at > FRESH and not self.still_may(attempt):
-                self.give_back([attempt])
-                continue
-            outcome = self.call(attempt)
-            self.handed_over += 1
-            with self.sessions.begin() as session:
-                goes_on = settling.settle(session, attempt.row, outcome, now=self.clock.now())
-            if not goes_on:
-                self.give_back(attempts[position + 1 :])
-                return False
-        return True
+    def begin_calls(self) -> None:
+        """Begin as many as there is room for, each only while the lane is ours and the gate's answer fresh."""
+        while self.waiting and self.calls.has_room:
+            now = self.clock.now()
+            if not self.keeps_lane(now):
+                self.rest()
+            elif now - self.asked_at > FRESH:
+                self.ask_again(now)
+            else:
+                self.calls.make(self.waiting.popleft())
 
-    def still_may(self, attempt: Attempt) -> bool:
+    def ask_again(self, now: datetime) -> None:
         """Calls take time: a STOP or a hold may have come in since the claim. Given back, the text ends by rule."""
+        attempts = list(self.waiting)
         with self.sessions.begin() as session:
-            around = handover.look_around(session, [attempt.row], now=self.clock.now())
-        return handover.stands(attempt.row, around, now=self.clock.now())
+            around = handover.look_around(session, [attempt.row for attempt in attempts], now=now)
+        standing = [attempt for attempt in attempts if handover.stands(attempt.row, around, now=now)]
+        self.waiting, self.asked_at = deque(standing), now
+        self.give_back([attempt for attempt in attempts if attempt not in standing])
 
-    def may_call(self) -> bool:
+    def keeps_lane(self, now: datetime) -> bool:
         """Is the lane still ours for as long as a call may take? Renews the lease when it runs short."""
-        now = self.clock.now()
         if now + lanes.LEASE / 2 < self.lease.until:
             return True
         with self.sessions.begin() as session:
@@ -166,14 +179,35 @@ class _Drain:
             self.lease = lanes.extended(self.lease, now)
         return lane is not None
 
-    def call(self, attempt: Attempt) -> Accepted | ChannelError:
-        try:
-            return self.channel.send(attempt.outgoing)
-        except ChannelError as error:
-            return error
+    def patience(self) -> float:
+        """How long to wait for a call to end before looking at the lane again, in seconds."""
+        if not self.is_more:
+            return LOOK_UP
+        return min(LOOK_UP, max(LEAST_WAIT, (self.claim_at - self.clock.now()).total_seconds()))
+
+    def settle(self, made: list[Made]) -> None:
+        """Record what came of calls. What asks the lane to rest, or broke, begins no further one."""
+        now = self.clock.now()
+        answers = [(one.attempt.row, one.answer) for one in made if one.answer is not None]
+        self.handed_over += len(answers)
+        if not settling.settle_all(self.sessions, answers, now=now) or not self.keeps_lane(now):
+            self.rest()
+        for one in made:
+            if one.broke is not None:
+                self.rest()
+                raise one.broke
+
+    def rest(self) -> None:
+        """Begin nothing more: what was not called goes back to the queue."""
+        self.is_more = False
+        attempts, self.waiting = list(self.waiting), deque()
+        self.give_back(attempts)
 
     def give_back(self, attempts: list[Attempt]) -> None:
         """Queue again what was never called. Only while it is still ours to give."""
+        if not attempts:
+            return
+        now = self.clock.now()
         with self.sessions.begin() as session:
             for attempt in attempts:
                 outbox.move(
@@ -182,53 +216,8 @@ class _Drain:
                     from_status=SENDING,
                     to_status=QUEUED,
                     reason="the lane had to rest before the call",
-                    now=self.clock.now(),
+                    now=now,
                     attempt_id=None,
                     attempted_at=None,
                     claimed_by=None,
                 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Claimed:
-    """What one claim found. `wait_seconds` until the bucket has room again."""
-
-    attempts: list[Attempt]
-    is_more: bool
-    wait_seconds: float
-
-
-@dataclass(kw_only=True, slots=True)
-class _Picked:
-    attempts: list[Attempt]
-    over: list[tuple[Outbox, handover.Over]]
-    is_out_of_tokens: bool = False
-
-
-def _pick(session: Session, rows: list[Outbox], lane: Lane, *, claimed_by: str, sender: str, clock: Clock) -> _Picked:
-    """Claim, in order of urgency, what may go and what the bucket still pays for."""
-    now = clock.now()
-    picked = _Picked(attempts=[], over=[])
-    around = handover.look_around(session, rows, now=now)
-    recipients: set[int] = set()
-    for row in rows:
-        if row.category not in outbox.URGENT and (lane.tokens < 1.0 or row.parent_id in recipients):
-            picked.is_out_of_tokens |= lane.tokens < 1.0
-            continue
-        answer = handover.may_go(row, around, now=now)
-        if isinstance(answer, handover.Over):
-            picked.over.append((row, answer))
-        elif isinstance(answer, handover.Later):
-            outbox.postpone(session, row, until=answer.until)
-        elif (attempt_id := outbox.claim(session, row, claimed_by=claimed_by, now=now)) is not None:
-            lane.tokens -= row.segments  # may fall below nothing: a long text, or a page that cannot wait
-            recipients.add(row.parent_id or 0)
-            outgoing = Outgoing(
-                to=row.to,
-                body=row.body,
-                attempt_id=attempt_id,
-                sender=sender,
-                validity_seconds=answer.validity_seconds,
-            )
-            picked.attempts.append(Attempt(row=row, outgoing=outgoing))
-    return picked

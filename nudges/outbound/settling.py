@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, sessionmaker
 
 from nudges.alerts import paging
 from nudges.channels.base import Accepted, Action, ChannelError
@@ -25,6 +26,35 @@ LATER: Final = timedelta(hours=2)
 MOST_LATER_TRIES: Final = 3  # the first and two more
 LANE_RESTS: Final = timedelta(hours=1)
 ALL_REST: Final = timedelta(minutes=15)
+
+
+def settle_all(
+    sessions: sessionmaker[Session], made: Sequence[tuple[Outbox, Accepted | ChannelError]], *, now: datetime
+) -> bool:
+    """Record what calls led to: what was simply accepted in one transaction, all else in one of its own.
+
+    False when the lane must rest now. One that cannot be recorded stays `sending`, and reconciliation finds it.
+    """
+    rows = {row.id: row for row, _ in made}
+    accepted = {row.id: outcome for row, outcome in made if isinstance(outcome, Accepted)}
+    others: list[tuple[Outbox, Accepted | ChannelError]] = [(r, o) for r, o in made if isinstance(o, ChannelError)]
+    if accepted:
+        others = [(rows[id_], one) for id_, one in _accept(sessions, accepted, now).items()] + others
+    goes_on = True
+    for row, outcome in others:
+        with sessions.begin() as session:
+            goes_on &= settle(session, row, outcome, now=now)
+    return goes_on
+
+
+def _accept(sessions: sessionmaker[Session], accepted: Mapping[int, Accepted], now: datetime) -> Mapping[int, Accepted]:
+    """The ones that are left for a transaction of their own; all of them when the one for all falls."""
+    try:
+        with sessions.begin() as session:
+            return receipts.adopt_all(session, accepted, reason="accepted", now=now)
+    except IntegrityError:
+        logger.warning("a batch is settled one by one", extra={"action": "settle"})
+        return accepted
 
 
 def settle(session: Session, row: Outbox, outcome: Accepted | ChannelError, *, now: datetime) -> bool:
@@ -91,7 +121,10 @@ def _expire(session: Session, row: Outbox, error: ChannelError, now: datetime) -
 
 
 def _unknown(session: Session, row: Outbox, error: ChannelError, now: datetime) -> bool:
-    """Nobody knows: looked up later, never sent again by itself. `not_before` says when to look."""
+    """Nobody knows: looked up later, never sent again by itself. `not_before` says when to look.
+
+    The lane makes no further call in this turn: what cut this one off may cut the next ones off too.
+    """
     outbox.move(
         session,
         row.id,
@@ -102,7 +135,7 @@ def _unknown(session: Session, row: Outbox, error: ChannelError, now: datetime) 
         not_before=now + lanes.FIRST_LOOK,
         error_code=error.code,
     )
-    return True
+    return False
 
 
 _SETTLERS: Final[Mapping[Action, Callable[[Session, Outbox, ChannelError, datetime], bool]]] = {

@@ -45,14 +45,14 @@ def taken(sessions, lane_id, owner, now):
 
 
 class SlowChannel(FakeChannel):
-    """The calls of one thread last until the test lets them end."""
+    """The first call lasts until the test lets it end."""
 
     def __init__(self, clock):
         super().__init__(clock)
         self.calling, self.go_on = threading.Event(), threading.Event()
 
     def send(self, outgoing):
-        if threading.current_thread() is not threading.main_thread():
+        if not self.calling.is_set():
             self.calling.set()
             assert self.go_on.wait(timeout=10)
         return super().send(outgoing)
@@ -60,11 +60,11 @@ class SlowChannel(FakeChannel):
 
 @pytest.fixture
 def slow(sessions, lane_id, clock):
-    """A channel, and a thread that drains the lane through it and stands in the middle of a call."""
+    """A channel, and a process that drains the lane through it and is paused in the middle of a call: no clock ticks
+    for it, so it does not renew its lease."""
     channel = SlowChannel(clock)
-    drainer = threading.Thread(
-        target=sender.drain, args=(sessions, channel, lane_id), kwargs={"clock": clock, "owner": "paused"}
-    )
+    standing = {"clock": SetClock(clock.now()), "owner": "paused"}
+    drainer = threading.Thread(target=sender.drain, args=(sessions, channel, lane_id), kwargs=standing)
     channel.drainer = drainer
     yield channel
     channel.go_on.set()

@@ -405,7 +405,7 @@ def test_a_stop_during_a_slow_batch_stops_the_rest_of_it(sessions, people, chann
         return accepted
 
     channel.send = slow_send
-    drain()
+    drain(at_once=1)
     assert len(channel.sent) == 2
     with sessions() as session:
         states = session.scalars(select(Outbox.status).where(Outbox.parent_id == last)).all()
