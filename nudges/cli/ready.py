@@ -10,12 +10,17 @@ from typing import Final
 import click
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import make_url
 
 from nudges import config, wiring
 from nudges.config import ConfigError, Settings
+from nudges.db import make_engine
 from nudges.engine import tables
+from nudges.web import health
 from nudges.wiring import Wiring
+
+logger = logging.getLogger(__name__)
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -36,16 +41,33 @@ def ready(*, engine: str | None = None) -> Wiring:
     return wiring.build(settings)
 
 
-def migrate_database(settings: Settings) -> None:
-    """Run all migrations, and make the distributed engine's tables. Makes the folder of a SQLite file first."""
+def migrate_database(settings: Settings) -> str | None:
+    """Run all migrations, and make the distributed engine's tables. Makes the folder of a SQLite file first.
+
+    Returns the revision that the database is at. One that a later release has migrated is left as it is: both run side
+    by side while that release is brought in.
+    """
     url = make_url(settings.database_url)
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    alembic = Config(str(ROOT / "alembic.ini"))
-    alembic.attributes["url"] = settings.database_url
-    command.upgrade(alembic, "head")
+    if health.is_newer(_revision(settings)):
+        logger.warning("the database is of a later release; it is left as it is", extra={"action": "migrate"})
+    else:
+        alembic = Config(str(ROOT / "alembic.ini"))
+        alembic.attributes["url"] = settings.database_url
+        command.upgrade(alembic, "head")
     if settings.engine == "distributed":
         tables.make(settings.database_url)
+    return _revision(settings)
+
+
+def _revision(settings: Settings) -> str | None:
+    engine = make_engine(settings.database_url)
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    finally:
+        engine.dispose()
 
 
 def log() -> None:

@@ -18,7 +18,6 @@ from nudges.demo import NotHere, SignIn
 from nudges.families import programs
 from nudges.families.staff import StaffError, create_staff
 from nudges.models.program import Program
-from nudges.web.health import head_revision
 from nudges.wiring import Wiring
 
 
@@ -45,8 +44,7 @@ def serve(host: str, port: int, with_demo: bool, engine: str | None) -> None:
 def migrate() -> None:
     """Bring the database to the newest tables."""
     settings = settings_or_stop()
-    migrate_database(settings)
-    click.echo(f"The database is at {head_revision()}.")
+    click.echo(f"The database is at {migrate_database(settings)}.")
 
 
 @click.command("demo")
