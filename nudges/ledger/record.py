@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import Table, insert, select, text
 from sqlalchemy.orm import Session
 
 from nudges.models.safety import LedgerEntry
@@ -17,6 +17,8 @@ from nudges.models.safety import LedgerEntry
 GENESIS: Final = "genesis"  # what the first entry follows
 _LOCK: Final = 5_184_003  # any constant: one advisory lock per database, held until the transaction ends
 _BATCH: Final = 1000
+_COLUMNS: Final = ("at", "actor", "action", "family_id", "parent_id", "subject", "details")  # in the order of the hash
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,10 +42,14 @@ def append_all(session: Session, entries: Sequence[Entry]) -> None:
     previous = head(session)
     rows: list[dict[str, Any]] = []
     for entry in entries:
-        columns = {**asdict(entry), "details": dict(entry.details), "previous_hash": previous}
-        previous = _hash_of(LedgerEntry(**columns))
-        rows.append({**columns, "hash": previous})
-    session.execute(insert(LedgerEntry), rows)
+        columns = {name: getattr(entry, name) for name in _COLUMNS}
+        newest = _fingerprint(previous, columns)
+        rows.append({**columns, "previous_hash": previous, "hash": newest})
+        previous = newest
+    # As a table: the ORM would send entries with and without a parent one by one.
+    table = LedgerEntry.__table__
+    assert isinstance(table, Table)
+    session.connection().execute(insert(table), rows)
 
 
 def append(
@@ -110,15 +116,10 @@ def _wait_for_turn(session: Session) -> None:
 
 
 def _hash_of(entry: LedgerEntry) -> str:
-    content = (
-        entry.previous_hash,
-        entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
-        entry.actor,
-        entry.action,
-        entry.family_id,
-        entry.parent_id,
-        entry.subject,
-        entry.details,
-    )
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return _fingerprint(entry.previous_hash, {name: getattr(entry, name) for name in _COLUMNS})
+
+
+def _fingerprint(previous: str, columns: Mapping[str, Any]) -> str:
+    at, *others = (columns[name] for name in _COLUMNS)
+    content = (previous, at.astimezone(UTC).isoformat(timespec="microseconds"), *others)
+    return hashlib.sha256(_CANONICAL.encode(content).encode()).hexdigest()
