@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from nudges.alerts import on_call
 from nudges.models.family import Parent
 from nudges.models.messages import Inbound, Outbox, OutboxEvent
-from nudges.models.phrases import Drill
+from nudges.models.phrases import DRILL_TEXTS, Drill
 from nudges.models.program import Lane, Program
 from nudges.models.safety import Alert, AlertEvent
 
@@ -262,7 +262,7 @@ def _texts_by_level(session: Session, program_id: int, *, since: datetime, now: 
     rows = session.scalars(
         select(Inbound.screening)
         .outerjoin(Parent, Parent.id == Inbound.parent_id)
-        .where(Inbound.at >= since, Inbound.at <= now)
+        .where(Inbound.at >= since, Inbound.at <= now, Inbound.provider_id.not_like(f"{DRILL_TEXTS}%"))
         .where(or_(Parent.program_id == program_id, Inbound.parent_id.is_(None) & Inbound.to_number.in_(senders)))
     )
     counted = Counter(screening.get("level", "unscreened") for screening in rows)

@@ -32,6 +32,8 @@ _ROWS_AT_ONCE: Final = 200  # parameters of one statement
 
 
 _TRIES: Final = 3
+# No version may answer these less: plain words, alone or beside a keyword, misspelled or with emoji; and judged texts.
+_PLAIN_SPOKEN: Final = frozenset({"explicit", "mixed", "typo", "emoji", "incident", "import"})
 
 
 class ScreenFailsError(RuntimeError):
@@ -50,8 +52,8 @@ class Row:
 
     @property
     def must_not_be_lost(self) -> bool:
-        """Plain statements of danger, and every text that people here called one: no version may answer them less."""
-        return self.label is Level.CRISIS and self.style in ("explicit", "incident", "import")
+        """Plain statements of danger in any disguise, and every text that people here called a crisis."""
+        return self.label is Level.CRISIS and self.style in _PLAIN_SPOKEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from nudges.ledger import record
 from nudges.models.family import Family, Parent
 from nudges.models.messages import Outbox
 from nudges.models.on_call import AlertPage, StaffNotice
-from nudges.models.phrases import Drill
+from nudges.models.phrases import DRILL_TEXTS, Drill
 from nudges.models.program import Lane, Program, Staff
 from nudges.models.safety import Alert, Hold, Task
 from nudges.outbound import outbox
@@ -77,7 +77,7 @@ def hold_one(
         end_open(session, program_id, now=now)
         parent, sender = _ready(session, program, now=now)
     incoming = IncomingText(
-        provider_id=f"drill-{uuid.uuid4().hex}", from_number=parent.phone, to_number=sender, body=TEXT
+        provider_id=f"{DRILL_TEXTS}{uuid.uuid4().hex}", from_number=parent.phone, to_number=sender, body=TEXT
     )
     began = ticking()
     with sessions.begin() as session:

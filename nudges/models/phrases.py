@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from nudges.db import Base, Sealed
 
+DRILL_TEXTS = "drill-"  # what the provider id of a drill's text begins with: no provider makes such ids
+
 
 class PhraseChange(Base):
     """One proposed change. `key` names what it changes (`phrase:p3`, `line:US.poison`), `value` is its new JSON.
