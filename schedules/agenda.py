@@ -300,8 +300,18 @@ def _stays(enrollment: Enrollment, pending: Pending) -> bool:
     return step.closes_talk or step.when[pending.which].every_days is not None
 
 
-def moves_with_rest(enrollment: Enrollment, pending: Pending) -> bool:
-    """Does the step come later by as much as its sequence rests? What hangs on a date in the calendar does not."""
+WAITS_SINCE = "waits_since"  # the instant since which an enrollment has waited for its turn
+
+
+def waits(enrollment: Enrollment) -> bool:
+    """Does the enrollment wait for its turn?"""
+    return WAITS_SINCE in enrollment.instants
+
+
+def rests(enrollment: Enrollment, pending: Pending) -> bool:
+    """Does the step wait with its sequence, to come later by as much? What hangs on a date in the calendar does not."""
+    if not waits(enrollment):
+        return False
     step = enrollment.sequence.step(pending.step)
     if step is None or pending.which >= len(step.when) or _stays(enrollment, pending):
         return False

@@ -65,11 +65,6 @@ def pause(thread: Thread, until: datetime | None, now: datetime) -> Thread:
     return replace(thread, status="paused", paused_until=until, pace=pace)
 
 
-def waits(enrollment: Enrollment) -> bool:
-    """Does the enrollment wait for its turn?"""
-    return _WAITS_SINCE in enrollment.instants
-
-
 def resume(thread: Thread, now: datetime, policy: Policy, *, since: datetime | None = None) -> Thread:
     """The thread after a pause or a released hold (`since` its beginning): shifted by the rest, no burst.
 
@@ -92,34 +87,31 @@ def at(thread: Thread, policy: Policy, now: datetime) -> Thread:
     return replace(thread, enrollments=enrollments)
 
 
-_WAITS_SINCE = "waits_since"
-
-
 def _rested(enrollment: Enrollment, since: datetime, now: datetime) -> Enrollment:
     """A rest within the wait for one's turn counts once: it has moved the steps already."""
-    waiting = enrollment.instants.get(_WAITS_SINCE)
+    waiting = enrollment.instants.get(agenda.WAITS_SINCE)
     if waiting is None or now <= since:
         return enrollment
     moved = waiting + (now - since) if waiting <= since else now
-    return replace(enrollment, instants={**enrollment.instants, _WAITS_SINCE: moved})
+    return replace(enrollment, instants={**enrollment.instants, agenda.WAITS_SINCE: moved})
 
 
 def _in_turn(thread: Thread, policy: Policy, now: datetime) -> Thread:
     """A third sequence waits, and its steps with it: when its turn comes they move by as long as it has waited."""
     waiting = beside.waiting(thread, policy)
-    if not waiting and not any(_WAITS_SINCE in e.instants for e in thread.enrollments):
+    if not waiting and not any(agenda.WAITS_SINCE in e.instants for e in thread.enrollments):
         return thread
     return replace(thread, enrollments=tuple(_turned(e, e.id in waiting, now) for e in thread.enrollments))
 
 
 def _turned(enrollment: Enrollment, waits: bool, now: datetime) -> Enrollment:
-    since = enrollment.instants.get(_WAITS_SINCE)
+    since = enrollment.instants.get(agenda.WAITS_SINCE)
     if waits:
-        instants = {**enrollment.instants, _WAITS_SINCE: since or now}
+        instants = {**enrollment.instants, agenda.WAITS_SINCE: since or now}
         return enrollment if since else replace(enrollment, instants=instants)
     if since is None:
         return enrollment
-    instants = {key: at for key, at in enrollment.instants.items() if key != _WAITS_SINCE}
+    instants = {key: at for key, at in enrollment.instants.items() if key != agenda.WAITS_SINCE}
     return agenda.shift(replace(enrollment, instants=instants), since, now)
 
 

@@ -65,6 +65,10 @@ class Candidate:
         return PRIORITY.get(key, PRIORITY.get(self.step.kind, 75))
 
 
+_DUE = Reason(code="due", words="Due.")
+_WAITS = Reason(code="two_at_once", words="Waiting for its turn: enough other sequences run already.")
+
+
 # ---------------------------------------------------------------- when a step is due
 
 
@@ -232,15 +236,13 @@ def expiry_of(candidate: Candidate) -> datetime:
 # ---------------------------------------------------------------- the first moment that everything allows
 
 
-def candidate(
-    pending: Pending, enrollment: Enrollment, thread: Thread, policy: Policy, now: datetime
-) -> Candidate | None:
-    """`pending` with its first possible moment at or after `now`; none while its anchor is unknown."""
+def coming(pending: Pending, enrollment: Enrollment, thread: Thread, policy: Policy) -> Candidate | None:
+    """`pending` with the date on which it falls due, its moment not yet looked for; none while its anchor is unknown."""
     due = due_of(pending, enrollment, thread, policy)
     step = enrollment.sequence.step(pending.step)
     if due is None or step is None:
         return None
-    base = Candidate(
+    return Candidate(
         enrollment=enrollment,
         pending=pending,
         step=step,
@@ -248,13 +250,20 @@ def candidate(
         due=due,
         proposal=_proposal(pending, step, enrollment, expiry(step, due, policy)),
         at=None,
-        reason=Reason(code="due", words="Due."),
+        reason=_DUE,
     )
-    if step.kind is Kind.STAFF:
-        return replace(base, at=max(due.at, now))
+
+
+def placed(base: Candidate, thread: Thread, policy: Policy, now: datetime) -> Candidate:
+    """The step with its first possible moment at or after `now`."""
+    if agenda.rests(base.enrollment, base.pending):
+        return replace(base, reason=_WAITS)
+    start = max(base.due.at, now)
+    if base.step.kind is Kind.STAFF:
+        return replace(base, at=start)
     if base.when.slot is Slot.WINDOW:
-        return _ahead_of_window(base, thread, policy, max(due.at, now))
-    return _first_allowed(base, thread, policy, max(due.at, now))
+        return _ahead_of_window(base, thread, policy, start)
+    return _first_allowed(base, thread, policy, start)
 
 
 def _proposal(pending: Pending, step: Step, enrollment: Enrollment, expires_at: datetime) -> Proposal:
@@ -274,14 +283,13 @@ def _proposal(pending: Pending, step: Step, enrollment: Enrollment, expires_at: 
 
 def _first_allowed(base: Candidate, thread: Thread, policy: Policy, start: datetime) -> Candidate:
     """Walk from `start` from objection to objection until the gate has none, or until it is too late anyway."""
-    too_late = max(base.proposal.expires_at, start)
-    asked = replace(base.proposal, expires_at=start + _FAR)
+    too_late = base.proposal.expires_at
     at: datetime | None = _slotted(base, thread, policy, start)
     why = base.reason
     for _ in range(_MOST_LOOKS):
         if at is None or at > too_late:
             break
-        verdict = gate.may_go(asked, thread, policy, at)
+        verdict = gate.may_go(base.proposal, thread, policy, at)
         if isinstance(verdict, Go):
             clash = _clashes_with_pulse(base, thread, policy, at)
             if clash is None:

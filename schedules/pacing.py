@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 
 from schedules import localtime
 from schedules.policy import Policy
 from schedules.values import Enrollment, Kind, Limit, Mark, Pace, Proposal, Sequence, Thread
 
 _KEEP = timedelta(days=57)  # twice the longest look-back (28 days, doubled by silence) and a day
+_AT = attrgetter("at")
+_LONGEST_DAY = timedelta(hours=26)
 _LOGISTICS = (Kind.FOLLOWUP, Kind.REMINDER)
 _THINS_FROM = {"AFTERCRISIS": "crisis_report"}  # the date that a sequence's thinning is counted from
 
@@ -24,7 +27,7 @@ def is_counted(step_id: str, kind: Kind, policy: Policy) -> bool:
 
 def counted(pace: Pace) -> tuple[Mark, ...]:
     """The marks that caps look at, oldest first whatever their order in storage."""
-    return tuple(sorted((m for m in pace.marks if m.counted), key=lambda m: m.at))
+    return tuple(sorted((m for m in pace.marks if m.counted), key=_AT))
 
 
 def remember(pace: Pace, mark: Mark) -> Pace:
@@ -90,7 +93,8 @@ def day_allows(thread: Thread, policy: Policy, at: datetime) -> datetime | None:
     """None when no text has gone out on that local date, else the next local midnight."""
     zone = thread.profile.timezone
     day = localtime.local_date(at, zone)
-    today = [m for m in counted(thread.pace) if localtime.local_date(m.at, zone) == day]
+    near = [m for m in thread.pace.marks if m.counted and abs(m.at - at) < _LONGEST_DAY]
+    today = [m for m in near if localtime.local_date(m.at, zone) == day]
     if len(today) < policy.cap_day:
         return None
     return localtime.at_minute(day + timedelta(days=1), 0, zone)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from schedules import agenda, gate, lifecycle, localtime, moments, pacing, windows
 from schedules.moments import Candidate
@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 _FOR_EVER = timedelta(days=365)
+_FAR_OFF = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,15 +121,27 @@ def _resting(thread: Thread, now: datetime) -> Decision | None:
 
 
 def _candidates(thread: Thread, policy: Policy, now: datetime) -> list[Candidate]:
+    """Steps in the order in which they fall due, each with its moment, as far ahead as it can matter.
+
+    What falls due more than a week after the nearest moment can neither be next nor be pushed out by what is.
+    """
     found = (
-        moments.candidate(pending, enrollment, thread, policy, now)
+        moments.coming(pending, enrollment, thread, policy)
         for enrollment in thread.enrollments
         for pending in enrollment.agenda
     )
-    return sorted(
+    in_order = sorted(
         (c for c in found if c is not None),
         key=lambda c: (c.due.at, c.priority, c.enrollment.id, c.pending.step, c.pending.cycle),
     )
+    far, near = timedelta(days=policy.cap_week_days), _FAR_OFF
+    placed: list[Candidate] = []
+    for candidate in in_order:
+        if candidate.due.at - near > far:
+            break
+        placed.append(moments.placed(candidate, thread, policy, now))
+        near = min(near, placed[-1].at or near)
+    return placed
 
 
 # ---------------------------------------------------------------- steps whose moment has passed
@@ -136,7 +149,7 @@ def _candidates(thread: Thread, policy: Policy, now: datetime) -> list[Candidate
 
 def _missed(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
     for candidate in candidates:
-        if lifecycle.waits(candidate.enrollment) and agenda.moves_with_rest(candidate.enrollment, candidate.pending):
+        if agenda.rests(candidate.enrollment, candidate.pending):
             continue  # it moves on with its sequence, whose turn has not come
         expires_at = _expires_at(thread, candidate)
         if candidate.step.kind is not Kind.STAFF and expires_at is not None and now > expires_at:
@@ -198,7 +211,7 @@ def _obstacle(
     first = _yields_to(replace(candidate, at=last), others, thread, policy)
     if first is not None:
         return Reason(code="yields", words=f"Waiting: {first.step.id} goes first.", inputs={"step": first.step.id})
-    return None if candidate.reason.code in ("due", "calm_window") else candidate.reason
+    return None if candidate.reason.code in ("due", "calm_window", "expired") else candidate.reason
 
 
 # ---------------------------------------------------------------- ends
@@ -208,7 +221,7 @@ def _finished(thread: Thread, candidates: list[Candidate], policy: Policy, now: 
     """A sequence ends when its time is up or nothing is left, once its open question is over."""
     for enrollment in thread.enrollments:
         question = thread.pace.question
-        if (question is not None and question.enrollment == enrollment.id) or lifecycle.waits(enrollment):
+        if (question is not None and question.enrollment == enrollment.id) or agenda.waits(enrollment):
             continue
         if not enrollment.agenda and not agenda.awaits_sessions(enrollment):
             words = f"{enrollment.sequence.key} has come to its end."
@@ -424,7 +437,7 @@ def _looks(
             at = other.at + localtime.MINUTE if other is not None and other.at is not None else now
         yield at, candidate.reason
     expires_at = _expires_at(thread, candidate)
-    rests = lifecycle.waits(candidate.enrollment) and agenda.moves_with_rest(candidate.enrollment, candidate.pending)
+    rests = agenda.rests(candidate.enrollment, candidate.pending)
     if expires_at is not None and candidate.step.kind is not Kind.STAFF and not rests:
         yield expires_at + localtime.MINUTE, candidate.reason
 
