@@ -1,0 +1,1 @@
+"""Keeping an installation well: copies of its database, checks, figures, what lies ahead."""
