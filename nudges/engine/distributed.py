@@ -36,7 +36,7 @@ LANES: Final = "lanes"
 
 _DUTY_THREADS: Final = 4
 _LANE_THREADS: Final = 8  # in a queue of their own: planning and alerts never wait for sending
-_SPARE_THREADS: Final = 4  # for wake-ups, which wait for the database
+_SPARE_THREADS: Final = 4  # for turns that knew when they would be due
 _POLL_SECONDS: Final = 1.0  # when a notification was missed
 _SWEEP_SECONDS: Final = 30.0
 _SWEEPS_AN_HOUR: Final = 120
@@ -193,14 +193,21 @@ class DistributedEngine:
         if wanted <= 0 or self._stopping.is_set():
             self.wake(*key)  # for whoever is free: a slice at a time, so that all get their turn
         else:
-            self._wake_in(wanted, key)
+            self._take_in(wanted, key)
 
-    def _wake_in(self, seconds: float, key: Key) -> None:
-        """Sleep until it is due, here: a job with a date would be found by polling, and slows every other one down."""
+    def _take_in(self, seconds: float, key: Key) -> None:
+        """Sleep until it is due, here: a job with a date would be found by polling, and slows every other one down.
+
+        The timer is as good as any trigger. If this process dies with it, the beat comes all the same.
+        """
         loop = self._loop
         if loop is not None:
-            with suppress(RuntimeError):  # closed: the beat will do
-                loop.call_soon_threadsafe(loop.call_later, seconds, loop.run_in_executor, None, self.wake, *key)
+            with suppress(RuntimeError):  # closed
+                loop.call_soon_threadsafe(loop.call_later, seconds, self._take_soon, key)
+
+    def _take_soon(self, key: Key) -> None:
+        if self._loop is not None and not self._stopping.is_set():
+            self._loop.run_in_executor(None, self._take, key)
 
     async def _told_to_stop(self) -> None:
         while not self._stopping.is_set():
