@@ -347,9 +347,8 @@ def hold_for(session, people, parent, now, tier="suicide_selfharm"):
     return holds.hold_family(
         session,
         family_id=parent.family_id,
-        parent_id=parent.id,
         kind="crisis",
-        tier=tier,
+        tiers=(tier,),
         alert=raised.alert,
         now=now,
     )
@@ -360,16 +359,6 @@ def test_a_crisis_holds_the_whole_family_once(session, people, parent, now):
     (again,) = hold_for(session, people, parent, now + MINUTE)
     assert hold.id == again.id
     assert (hold.scope, hold.kind, hold.parent_id) == ("family", "crisis", None)
-
-
-def test_an_abuse_disclosure_holds_the_texting_parent_and_puts_the_family_under_safety(session, people, parent, now):
-    other = a_parent(session, people.family, now=now)
-    placed = hold_for(session, people, parent, now, tier="abuse_dv")
-    assert [(h.kind, h.scope, h.parent_id) for h in placed] == [
-        ("crisis", "parent", parent.id),
-        ("safety", "family", None),
-    ]
-    assert other.id != parent.id
 
 
 def test_ending_an_alert_releases_no_hold(session, people, parent, now):
@@ -404,7 +393,8 @@ def test_a_release_may_leave_the_parent_paused(session, people, parent, now):
 
 
 def test_nothing_restarts_while_another_hold_stands(session, people, parent, now):
-    crisis, safety = hold_for(session, people, parent, now, tier="abuse_dv")
+    (crisis,) = hold_for(session, people, parent, now)
+    safety = holds.place_hold(session, family_id=parent.family_id, kind="safety", now=now)
     holds.release_hold(session, crisis, people.ana.id, "talked", "stay_paused", now + MINUTE)
     assert session.get_one(Parent, parent.id, populate_existing=True).status == "active"
     holds.release_hold(session, safety, people.ana.id, "cleared", "stay_paused", now + MINUTE)
