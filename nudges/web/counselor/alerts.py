@@ -27,7 +27,7 @@ def index() -> Response:
     with transaction() as db:
         member = db.get_one(Staff, staff().id)
         zone = program_of_staff(db).timezone
-        open_ones = raising.open_alerts(db, member)
+        open_ones = raising.open_alerts(db, member, now=now())
         past = db.scalars(
             select(Alert)
             .where(Alert.status == "resolved", Alert.program_id == member.program_id)
@@ -49,7 +49,7 @@ def index() -> Response:
 def banner() -> Response:
     """The open alerts in one line; every page asks for it every few seconds."""
     with transaction() as db:
-        open_ones = raising.open_alerts(db, db.get_one(Staff, staff().id))
+        open_ones = raising.open_alerts(db, db.get_one(Staff, staff().id), now=now())
     return page("alerts/_banner.html", open_ones=open_ones)
 
 
