@@ -335,7 +335,7 @@ class _Reader:
         if hours is None:
             self.error(node.line, 'ask_again should read "24 hours"')
         if not then or any(effect.verb != "staff" for effect in then):
-            self.error(node.line, "if_silent may only tell people: write then: [\"staff p2: …\"]")
+            self.error(node.line, 'if_silent may only tell people: write then: ["staff p2: …"]')
         return Silence(ask_again_hours=int(hours[1]) if hours else 24, then=then)
 
     def fits(self, node: Node, step: Step) -> None:
@@ -348,10 +348,6 @@ class _Reader:
         asks = step.kind in (Kind.CHECKIN, Kind.FOLLOWUP, Kind.GATE, Kind.ASK)
         if asks and not 2 <= len(step.answers) <= 6:
             self.error(node.line, f"step {step.id} asks a question: give it 2 to 6 answers")
-        if step.if_silent is not None and not step.answers:
-            self.error(node.line, f"step {step.id} asks nothing: if_silent belongs to a question")
-        if step.on_wish is not None and step.on_wish not in _WISHES:
-            self.error(node.child("on_wish").line, f"on_wish {step.on_wish!r} should be one of: {', '.join(_WISHES)}")
         self.asks_again(node, step)
         if step.place is not None and step.place not in PLACES:
             self.error(node.child("place").line, f"place {step.place!r} should be one of: {', '.join(PLACES)}")
@@ -361,7 +357,11 @@ class _Reader:
             self.digits(node, step, texts)
 
     def asks_again(self, node: Node, step: Step) -> None:
-        """A question is asked once more only where it hangs on an event or opens a gate (reask)."""
+        """Who is asked again: by hours only where it hangs on an event or opens a gate (reask)."""
+        if step.if_silent is not None and not step.answers:
+            self.error(node.line, f"step {step.id} asks nothing: if_silent belongs to a question")
+        if step.on_wish is not None and step.on_wish not in _WISHES:
+            self.error(node.child("on_wish").line, f"on_wish {step.on_wish!r} should be one of: {', '.join(_WISHES)}")
         for answer in step.answers.values():
             for effect in answer.then:
                 same = effect.verb == "ask_again" and effect.args[0] == step.id

@@ -20,8 +20,6 @@ from schedules.values import (
     Step,
 )
 
-_MOST_PAUSE_WEEKS = 26
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Context:
@@ -134,8 +132,8 @@ def _again_after(draft: Draft, context: _Context, effect: Effect) -> None:
     enrollment = draft.thread.enrollment(context.enrollment)
     if enrollment is None or enrollment.sequence.step(step_id) is None:
         return
-    been = [k.nth for k in draft.thread.key_dates if k.kind == "session" and k.status != "cancelled" and k.at <= draft.now]
-    nth = max(been, default=0) + int(sessions)
+    past = (k for k in draft.thread.key_dates if k.kind == "session" and k.at <= draft.now)
+    nth = max((k.nth for k in past if k.status != "cancelled"), default=0) + int(sessions)
     draft.thread = draft.thread.with_enrollment(agenda.add(enrollment, step_id, None, nth=nth))
     draft.did("again", f"{step_id} is planned once more, after {sessions} sessions.")
 

@@ -54,9 +54,7 @@ def clock_words(wall: time) -> str:
     return f"{hour}:{wall.minute:02d} {half}" if wall.minute else f"{hour} {half}"
 
 
-def idea_for(
-    profile: Profile, ideas: Sequence[Idea], turn: int, *, rung: int = 1, short: bool = False
-) -> Idea | None:
+def idea_for(profile: Profile, ideas: Sequence[Idea], turn: int, *, rung: int = 1, short: bool = False) -> Idea | None:
     """An idea that fits the family, of its rung of the ladder or the next lower one that has any (PR-22).
 
     `turn` counts the ideas sent before: they go round. `short`: only the shortest of the rung.

@@ -26,7 +26,8 @@ def left_over(thread: Thread, enrollment: Enrollment, policy: Policy, now: datet
 
 def _drop(thread: Thread, enrollment: Enrollment, pending: Pending, due: datetime, now: datetime, why: str) -> Drop:
     was = "was" if due <= now else "would have been"
-    words = f"Not sent: {enrollment.sequence.key} ended first ({why.rstrip('.')}); it {was} due {gate.say(due, thread)}."
+    ended = f"{enrollment.sequence.key} ended first ({why.rstrip('.')})"
+    words = f"Not sent: {ended}; it {was} due {gate.say(due, thread)}."
     return Drop(
         enrollment=enrollment.id,
         step=pending.step,

@@ -237,7 +237,7 @@ def expiry_of(candidate: Candidate) -> datetime:
 
 
 def coming(pending: Pending, enrollment: Enrollment, thread: Thread, policy: Policy) -> Candidate | None:
-    """`pending` with the date on which it falls due, its moment not yet looked for; none while its anchor is unknown."""
+    """`pending` with the date on which it falls due, its moment not looked for; none while its anchor is unknown."""
     due = due_of(pending, enrollment, thread, policy)
     step = enrollment.sequence.step(pending.step)
     if due is None or step is None:

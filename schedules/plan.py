@@ -171,9 +171,7 @@ def _expires_at(thread: Thread, candidate: Candidate) -> datetime | None:
     return planned.expires_at
 
 
-def _drop(
-    thread: Thread, candidate: Candidate, others: list[Candidate], policy: Policy, expires_at: datetime
-) -> Drop:
+def _drop(thread: Thread, candidate: Candidate, others: list[Candidate], policy: Policy, expires_at: datetime) -> Drop:
     """Why it did not go: what stood in the way at its last moment, or, if nothing did, that nobody sent it."""
     said = gate.say(expires_at, thread)
     closes = candidate.step.closes_talk  # "did a chance come up?" makes no sense days later

@@ -218,7 +218,9 @@ class _Run:
     def ask(self, decision: Ask) -> list[Event]:
         texts = self.library.system[decision.step]
         profile = self.thread.profile
-        rendered = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=self.values(self.thread))
+        rendered = render.fill(
+            texts, lang=profile.pref_lang, discreet=profile.discreet, values=self.values(self.thread)
+        )
         self.answer_later(decision.step)
         return [self.sent(decision.proposal, rendered, decision.reason)]
 
