@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from flask import abort, flash, request, url_for
 from sqlalchemy import select
@@ -27,7 +28,7 @@ ROLE_WORDS = {
 }
 
 
-def view_of(db: Session, program: Program, at: datetime) -> dict[str, object]:
+def view_of(db: Session, program: Program, at: datetime) -> dict[str, Any]:
     """What both on-call pages show: the rota by role, who is on duty now, offers, and whose phone is shut."""
     everybody = db.scalars(select(Staff).where(Staff.program_id == program.id).order_by(Staff.id)).all()
     ways = reach.ways_of(db, everybody)
