@@ -22,7 +22,7 @@ from nudges.models.safety import Alert, AlertEvent
 
 MANY_FOR_A_SHIFT: Final = 5  # more alerts than that, and people begin to wave them through
 _LOST: Final = ("failed", "undelivered", "expired", "cancelled")
-_HANDED_OVER: Final = ("accepted", "sent", "delivered")
+_HANDED_OVER: Final = ("accepted", "sent", "delivered", "unconfirmed")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

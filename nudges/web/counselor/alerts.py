@@ -7,8 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from nudges.alerts import acknowledging, raising
+from nudges.alerts import acknowledging, aftercare, figures, raising
 from nudges.alerts.acknowledging import OUTCOMES, AlertError
+from nudges.families.enrolling import EnrollError
 from nudges.models.family import Family, Parent
 from nudges.models.messages import Inbound
 from nudges.models.program import Staff
@@ -70,6 +71,8 @@ def _show(alert_id: int, form: Form) -> Response:
             texts=_texts(db, alert),
             events=db.scalars(select(AlertEvent).where(AlertEvent.alert_id == alert.id).order_by(AlertEvent.id)).all(),
             holds=db.scalars(select(Hold).where(Hold.alert_id == alert.id, Hold.released_at.is_(None))).all(),
+            times=figures.times_of(db, [alert])[0],
+            aftercare=aftercare.offer(db, alert, staff().id),
             names={person.id: person.name for person in db.scalars(select(Staff))},
             zone=program_of_staff(db).timezone,
             outcomes=OUTCOMES,
@@ -122,4 +125,17 @@ def resolve(alert_id: int) -> Response:
         form.fault("resolve_note" if "note" in str(error) else "outcome", str(error))
         return _show(alert_id, form)
     flash("Resolved. Texts stay held until you release them." if ended else "It was resolved already.", "good")
+    return back_to(url_for("alerts.show", alert_id=alert_id))
+
+
+@area.post("/alerts/<int:alert_id>/aftercare")
+def start_aftercare(alert_id: int) -> Response:
+    """A trained person starts it, when the family is ready. Nothing else ever does."""
+    at = now()
+    try:
+        with transaction() as db:
+            aftercare.start(db, alert_or_404(db, staff(), alert_id), staff().id, now=at)
+        flash("Aftercare has begun for this parent.", "good")
+    except (AlertError, EnrollError) as error:
+        flash(str(error), "bad")
     return back_to(url_for("alerts.show", alert_id=alert_id))
