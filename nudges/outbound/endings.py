@@ -52,7 +52,7 @@ def end(
         if row.gate:
             _forget(session, row, parent, to_status, reason, has_gone=has_gone, now=now)
     if row.category in outbox.URGENT:
-        paging.report_undelivered(session, row, now)
+        paging.report_undelivered(session, row, now, has_opted_out=action is Action.SUPPRESS)
     return True
 
 
