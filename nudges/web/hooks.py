@@ -7,6 +7,7 @@ the parent word for word. No route here has a session, a cookie or a page.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -89,7 +90,9 @@ def _receive(incoming: IncomingText, now: datetime) -> Answer:
 def _once(incoming: IncomingText, now: datetime) -> Answer:
     deps = handle.deps_for(wiring().library, channel=wiring().settings.channel, screen=wiring().screen)
     with wiring().sessions.begin() as session:
-        return handle.receive(session, incoming, now=now, deps=deps)
+        session.connection()  # may wait for its turn: that wait belongs to the time to reply
+        incoming = replace(incoming, received_at=now)
+        return handle.receive(session, incoming, now=wiring().clock.now(), deps=deps)
 
 
 def _without_database(incoming: IncomingText, now: datetime) -> Response:
