@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import context
 
@@ -20,12 +22,22 @@ def run() -> None:
         return
     url = context.config.attributes.get("url") or config.load().database_url
     engine = make_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _let_tables_be_replaced)
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             # Several processes may start at once; on SQLite the transaction itself keeps the second one waiting.
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(668343702)"))
         _migrate(connection)
+        if connection.dialect.name == "sqlite" and connection.execute(sa.text("PRAGMA foreign_key_check")).first():
+            raise RuntimeError("the migration would leave rows that point at nothing; nothing was changed")
     engine.dispose()
+
+
+def _let_tables_be_replaced(connection: Any, record: object) -> None:
+    # SQLite changes a constraint by copying the table and dropping the old one, which other tables' rows point at.
+    # The pragma counts only outside a transaction; that all still point somewhere is checked before the commit.
+    connection.execute("PRAGMA foreign_keys=OFF")
 
 
 def _migrate(connection: object) -> None:

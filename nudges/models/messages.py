@@ -17,6 +17,7 @@ STATUSES = (
     "sent",
     "delivered",
     "undelivered",
+    "unconfirmed",
     "failed",
     "unknown",
     "expired",
@@ -59,8 +60,8 @@ class Outbox(Base):
             "ix_outbox_unsettled",
             "status",
             "attempted_at",
-            sqlite_where=text("status IN ('sending', 'unknown')"),
-            postgresql_where=text("status IN ('sending', 'unknown')"),
+            sqlite_where=text("status IN ('accepted', 'sending', 'sent', 'unknown')"),
+            postgresql_where=text("status IN ('accepted', 'sending', 'sent', 'unknown')"),
         ),
         Index("ix_outbox_parent", "parent_id", "created_at"),
     )

@@ -22,6 +22,7 @@ DELIVERY_WORDS = {
     "sent": "Sent",
     "delivered": "Delivered",
     "undelivered": "Not delivered",
+    "unconfirmed": "Sent, no receipt",
     "failed": "Failed",
     "unknown": "Unknown",
     "expired": "Expired unsent",

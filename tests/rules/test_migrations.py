@@ -41,3 +41,37 @@ def test_up_down_and_up_again_leaves_the_tables_that_the_models_describe(fresh_u
 
 def test_there_is_one_head():
     assert len(ScriptDirectory(str(ROOT / "migrations")).get_heads()) == 1
+
+
+def test_a_table_that_is_replaced_keeps_its_rows_and_those_that_point_at_them(tmp_path):
+    """SQLite copies a table to change a constraint; rows of other tables point at it meanwhile."""
+    url = f"sqlite:///{tmp_path}/filled.sqlite3"
+    migrate(url, "0007")
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        for statement in _ONE_TEXT_WITH_AN_EVENT:
+            connection.execute(text(statement))
+    migrate(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE outbox SET status = 'unconfirmed', settled_at = '2025-03-04'"))
+    config = Config(str(ROOT / "alembic.ini"))
+    config.attributes["url"] = url
+    command.downgrade(config, "0007")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT status FROM outbox")).scalars().all() == ["sent"]
+        assert connection.execute(text("SELECT outbox_id FROM outbox_events")).scalars().all() == [1]
+        assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+    engine.dispose()
+
+
+_ONE_TEXT_WITH_AN_EVENT = (
+    "INSERT INTO programs (id, name, timezone, country, policy, is_demo, clock_offset_seconds, created_at)"
+    " VALUES (1, 'Riverbend', 'America/Chicago', 'US', '{}', 0, 0, '2025-03-03')",
+    "INSERT INTO lanes (id, program_id, sender, segments_per_second, tokens, token)"
+    " VALUES (1, 1, '+13125550100', 1, 1, 0)",
+    'INSERT INTO outbox (id, lane_id, category, priority, "to", body, language, segments, gate, status, attempts, looks,'
+    " not_before, expires_at, created_at) VALUES (1, 1, 'person', 2, '', '', 'en', 1, '{}', 'sent', 1, 0,"
+    " '2025-03-03', '2025-03-03', '2025-03-03')",
+    "INSERT INTO outbox_events (outbox_id, from_status, to_status, reason, at)"
+    " VALUES (1, 'sending', 'sent', '', '2025-03-03')",
+)
