@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
+from nudges.library.texts import FORM_NAMES, Text
 from schedules import render, segments
 from schedules.lint import one_text
 from schedules.lint.passages import FORMS, Passage, passages
@@ -42,12 +43,6 @@ _SAMPLE: Final[Mapping[str, Mapping[str, str]]] = {
         "w4": "domingo 2:30 pm",
     },
 }
-_FORM_NAMES: Final = {
-    "en": "English",
-    "es": "Spanish",
-    "discreet_en": "English, discreet",
-    "discreet_es": "Spanish, discreet",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +63,7 @@ class Entry:
     name: str
     readers: str
     bubbles: tuple[Bubble, ...]
+    digest: str  # the fingerprint that sign-offs are kept by
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,7 +181,10 @@ def _plain(node: Node) -> str:
 
 
 def _entry(passage: Passage, readers: str) -> Entry:
-    return Entry(name=passage.where, readers=readers, bubbles=tuple(_bubble(passage, form) for form in FORMS))
+    forms = tuple((FORM_NAMES[form], passage.form(form)) for form in FORMS)
+    digest = Text(place=passage.where, forms=forms, needs=()).digest
+    bubbles = tuple(_bubble(passage, form) for form in FORMS)
+    return Entry(name=passage.where, readers=readers, bubbles=bubbles, digest=digest)
 
 
 def _bubble(passage: Passage, form: str) -> Bubble:
@@ -193,7 +192,7 @@ def _bubble(passage: Passage, form: str) -> Bubble:
     cost = segments.count(one_text.filled(text, lang))
     unit, parts = "septets" if cost.encoding == "gsm7" else "units", "part" if cost.parts == 1 else "parts"
     return Bubble(
-        form=_FORM_NAMES[form],
+        form=FORM_NAMES[form],
         lang=lang,
         text=re.sub(r"\{([a-z0-9_]+)\}", lambda match: _SAMPLE[lang].get(match[1], match[0]), text),
         cost=f"at most {cost.parts} {parts}, {cost.units} {unit}",

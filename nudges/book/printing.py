@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from nudges.book import chapters
 from nudges.book.chapters import Chapter
 from schedules import catalog
+
+# Fingerprint of a text → its sign-offs in words, such as "a clinician: Ana Okafor, 2026-11-22".
+Signed: TypeAlias = Mapping[str, tuple[str, ...]]
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _OTHERS: Final = (
@@ -20,12 +24,18 @@ _OTHERS: Final = (
 )
 
 
-def print_book(folder: Path, *, library: Path = catalog.LIBRARY, printed_on: date) -> list[Path]:
-    """Write the pages below `folder`, which is made; returns them, the index first. Raises catalog.CatalogError."""
+def print_book(
+    folder: Path, *, library: Path = catalog.LIBRARY, printed_on: date, signed: Signed | None = None
+) -> list[Path]:
+    """Write the pages below `folder`, which is made; returns them, the index first. Raises catalog.CatalogError.
+
+    `signed` has the sign-offs of one program; without it the pages have room for them and say nothing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     book = _chapters(library)
-    pages = {"index": _render("index.html", book=book, printed_on=printed_on)}
-    pages |= {each.slug: _render("chapter.html", chapter=each, printed_on=printed_on) for each in book}
+    pages = {"index": _render("index.html", book=book, printed_on=printed_on, signed=signed)}
+    for each in book:
+        pages[each.slug] = _render("chapter.html", chapter=each, printed_on=printed_on, signed=signed)
     written = []
     for slug, html in pages.items():
         path = folder / f"{slug}.html"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TypeAlias
 
@@ -12,10 +14,14 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from nudges.ledger import record
+from nudges.library import naming
 from nudges.models.sequences import SequenceRow, SequenceVersion
 from schedules import catalog
 from schedules.lint import lint
 from schedules.lint.findings import Finding as LintFinding
+from schedules.lint.naming import is_named
+from schedules.lint.passages import FORMS, passages
+from schedules.nodes import Unreadable, compose
 from schedules.values import Sequence
 
 MOST_CHARACTERS = 200_000  # the longest shipped sequence has about 20,000
@@ -86,6 +92,24 @@ def check_draft(text: str, *, key: str, today: date | None = None) -> Checked:
         mend = f"the key is {sequence.key}, but this is the sequence {key}; write key: {key}"
         return Checked(sequence=None, findings=(catalog.Finding(line=line, message=mend), *findings))
     return Checked(sequence=sequence, findings=findings)
+
+
+def check_for(session: Session, row: SequenceRow, text: str, *, today: date) -> Checked:
+    """`check_draft` with the language lint, and each text that holds a parent's name: it would go to every family."""
+    checked = check_draft(text, key=row.key, today=today)
+    named = tuple(_naming(text, naming.names_of_program(session, row.program_id)))
+    return replace(checked, findings=(*named, *checked.findings)) if named else checked
+
+
+def _naming(text: str, names: Many[str]) -> Iterator[catalog.Finding]:
+    try:
+        root = compose(text)
+    except Unreadable:
+        return  # said already
+    for passage in passages(root) if root is not None else ():
+        if any(is_named(passage.form(form), names) for form in FORMS):
+            words = f"{passage.where} holds a name that a parent of this program has: name nobody"
+            yield catalog.Finding(line=passage.text.line, message=words)
 
 
 def save_draft(

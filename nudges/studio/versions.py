@@ -17,7 +17,7 @@ from nudges.ledger import record
 from nudges.library import signing, texts
 from nudges.models.family import Parent
 from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion
-from nudges.studio.drafts import Checked, check_draft, discard_draft, open_draft
+from nudges.studio.drafts import Checked, check_draft, check_for, discard_draft, open_draft
 from schedules import lifecycle
 
 NEW_ONLY: Final = "new_only"  # running families finish the version that they started
@@ -59,7 +59,7 @@ def publish(
     4. with `move` "all", running enrollments change to it by step id.
     """
     text = open_draft(session, row).text
-    checked = check_draft(text, key=row.key, today=now.date())
+    checked = check_for(session, row, text, today=now.date())
     _refuse_faults(checked)
     _refuse_unsigned(session, row, text, checked)
     discard_draft(session, row, expected_revision=expected_revision, staff_id=staff_id, now=now)

@@ -202,3 +202,17 @@ def test_a_sentence_that_forces_is_named_beside_its_line_and_cannot_be_published
     save(dee, forced)
     publish(dee)
     assert [number for number, _ in versions(db)] == [1]
+
+
+def test_a_text_that_holds_a_parents_name_is_named_beside_its_line_and_not_published(
+    dee: FlaskClient, db: sessionmaker[Session], live: str
+) -> None:
+    """Maria Lopez and Joy Adams are parents here; joy in small letters is a feeling."""
+    named = live.replace("Calm beats clever.", "Calm beats clever, says Maria.", 1)
+    page = dee.post(f"{TALK}/draft/check", data={"text": named}).text
+    assert "TK-1 holds a name that a parent of this program has" in page
+    save(dee, named)
+    publish(dee)
+    assert [number for number, _ in versions(db)] == [1]
+    feeling = live.replace("Calm beats clever.", "A calm hour can hold some joy.", 1)
+    assert "holds a name" not in dee.post(f"{TALK}/draft/check", data={"text": feeling}).text

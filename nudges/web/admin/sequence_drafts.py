@@ -38,7 +38,7 @@ def _editor(db: Session, row: SequenceRow, draft: Draft, *, text: str, theirs: D
         row=row,
         draft=draft,
         text=text,
-        checked=drafts.check_draft(text, key=row.key, today=now().date()),
+        checked=drafts.check_for(db, row, text, today=now().date()),
         lines=text.splitlines(),
         theirs=theirs,
         difference=versions.diff(theirs.text, text) if theirs else [],
@@ -93,10 +93,9 @@ def _typed() -> str:
 @area.post(f"{EDIT}/check")
 def check(key: str) -> Response:
     """Findings of what is typed right now, line by line. Nothing is saved."""
-    with transaction() as db:
-        row_or_404(db, key)
     text = _typed()
-    checked = drafts.check_draft(text, key=key, today=now().date())
+    with transaction() as db:
+        checked = drafts.check_for(db, row_or_404(db, key), text, today=now().date())
     return page("sequences/_findings.html", checked=checked, lines=text.splitlines())
 
 
@@ -144,7 +143,7 @@ def review(key: str) -> Response:
 
 def _review(db: Session, row: SequenceRow, form: Form) -> Response:
     draft = drafts.open_draft(db, row)
-    checked: Checked = drafts.check_draft(draft.text, key=row.key, today=now().date())
+    checked: Checked = drafts.check_for(db, row, draft.text, today=now().date())
     touched: list[impact.FamilyImpact] = []
     if checked.sequence is not None:
         touched = impact.on_running(db, row, checked.sequence, now=now())
