@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from schedules import localtime
+from schedules import beside, localtime
 from schedules.policy import Policy
 from schedules.values import Anchor, Enrollment, Kind, Pending, Sequence, Slot, Step, Thread, When
 
@@ -300,12 +300,9 @@ def _stays(enrollment: Enrollment, pending: Pending) -> bool:
     return step.closes_talk or step.when[pending.which].every_days is not None
 
 
-WAITS_SINCE = "waits_since"  # the instant since which an enrollment has waited for its turn
-
-
 def waits(enrollment: Enrollment) -> bool:
     """Does the enrollment wait for its turn?"""
-    return WAITS_SINCE in enrollment.instants
+    return beside.WAITS_SINCE in enrollment.instants
 
 
 def rests(enrollment: Enrollment, pending: Pending) -> bool:

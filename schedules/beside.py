@@ -17,6 +17,8 @@ SUPPRESSED: Mapping[str, frozenset[str]] = {
     "DRIVE": frozenset(("TALK", "DEMYST")),
 }
 _WITH_OPENDOOR = frozenset(("OPENDOOR", "CARE", "RESOURCE", "REPAIR", "ONBOARD", "AFTERCRISIS", "REMIND", "SYSTEM"))
+WAITS_SINCE = "waits_since"  # the instant since which an enrollment has waited for its turn
+IN_LINE = "in_line_since"  # a sequence that another leads to takes that one's place in the line
 _NO_CONTENT = frozenset(("CARE", "REMIND", "REPAIR", "ONBOARD", "AFTERCRISIS"))  # not among the two
 
 
@@ -37,7 +39,7 @@ def waiting(thread: Thread, policy: Policy) -> frozenset[str]:
     if len(thread.enrollments) <= policy.active_sequences:
         return frozenset()
     content = [e for e in thread.enrollments if _takes_a_place(e, thread)]
-    content.sort(key=lambda e: e.started_at)
+    content.sort(key=lambda e: (e.instants.get(IN_LINE, e.started_at), WAITS_SINCE in e.instants))
     return frozenset(e.id for e in content[policy.active_sequences :])
 
 

@@ -9,16 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from schedules import agenda, lifecycle, localtime, windows
+from schedules import agenda, beside, lifecycle, localtime, windows
 from schedules.draft import Draft, Reply
-from schedules.values import (
-    Anchor,
-    Effect,
-    Enrollment,
-    Kind,
-    Sequence,
-    Step,
-)
+from schedules.values import Anchor, Effect, Enrollment, Kind, Sequence, Step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,8 +230,10 @@ def _move(draft: Draft, context: _Context, effect: Effect) -> None:
 
 
 def _move_to(draft: Draft, context: _Context, sequence: str, at_step: str | None) -> None:
+    before = draft.thread.enrollment(context.enrollment)
+    place = before.instants.get(beside.IN_LINE, before.started_at) if before else None
     draft.end(context.enrollment, f"moved to {sequence}")
-    draft.start(sequence, at_step)
+    draft.start(sequence, at_step, in_line_since=place)
 
 
 def _move_every(draft: Draft, context: _Context, effect: Effect) -> None:

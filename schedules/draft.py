@@ -41,6 +41,7 @@ class Start:
     at_step: str | None = None
     only: bool = False
     spacing_days: int | None = None
+    in_line_since: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +99,13 @@ class Draft:
             self.did("exit", f"{enrollment.sequence.key} ends: {reason}.")
 
     def start(
-        self, sequence: str, at_step: str | None = None, *, only: bool = False, spacing_days: int | None = None
+        self,
+        sequence: str,
+        at_step: str | None = None,
+        *,
+        only: bool = False,
+        spacing_days: int | None = None,
+        in_line_since: datetime | None = None,
     ) -> None:
         """Begin a sequence, unless it already runs. One that the program lacks becomes a person's task."""
         if self.thread.in_sequence(sequence) or any(s.sequence == sequence for s in self.starts):
@@ -106,7 +113,10 @@ class Draft:
         if sequence not in self.library:
             self.task(3, f"asked for {sequence}, which this program does not offer")
             return
-        self.starts.append(Start(sequence=sequence, at_step=at_step, only=only, spacing_days=spacing_days))
+        begins = Start(
+            sequence=sequence, at_step=at_step, only=only, spacing_days=spacing_days, in_line_since=in_line_since
+        )
+        self.starts.append(begins)
         self.did("start", f"{sequence} begins." if not only else f"{at_step} is planned.")
         if at_step is None:
             for step in agenda.at_once(self.library[sequence]):

@@ -23,10 +23,12 @@ def enroll(
     at_step: str | None = None,
     only: bool = False,
     spacing_days: int | None = None,
+    in_line_since: datetime | None = None,
 ) -> Thread:
     """The thread with one more enrollment: from the first step, from `at_step` on, or `only` that step.
 
-    `spacing_days`: its steps come that far apart instead of on their own days.
+    `spacing_days`: its steps come that far apart instead of on their own days. `in_line_since`: it takes the place of
+    one that began then, among those that wait for their turn.
     """
     enrollment = agenda.start(
         sequence,
@@ -38,6 +40,8 @@ def enroll(
         only=only,
         spacing_days=spacing_days,
     )
+    if in_line_since is not None:
+        enrollment = replace(enrollment, instants={**enrollment.instants, beside.IN_LINE: in_line_since})
     # Whoever is enrolled has just read how to stop: in the welcome, or when they agreed.
     pace = replace(thread.pace, planned=None, notice_at=thread.pace.notice_at or now)
     return replace(thread, enrollments=(*thread.enrollments, enrollment), pace=pace)
@@ -89,29 +93,29 @@ def at(thread: Thread, policy: Policy, now: datetime) -> Thread:
 
 def _rested(enrollment: Enrollment, since: datetime, now: datetime) -> Enrollment:
     """A rest within the wait for one's turn counts once: it has moved the steps already."""
-    waiting = enrollment.instants.get(agenda.WAITS_SINCE)
+    waiting = enrollment.instants.get(beside.WAITS_SINCE)
     if waiting is None or now <= since:
         return enrollment
     moved = waiting + (now - since) if waiting <= since else now
-    return replace(enrollment, instants={**enrollment.instants, agenda.WAITS_SINCE: moved})
+    return replace(enrollment, instants={**enrollment.instants, beside.WAITS_SINCE: moved})
 
 
 def _in_turn(thread: Thread, policy: Policy, now: datetime) -> Thread:
     """A third sequence waits, and its steps with it: when its turn comes they move by as long as it has waited."""
     waiting = beside.waiting(thread, policy)
-    if not waiting and not any(agenda.WAITS_SINCE in e.instants for e in thread.enrollments):
+    if not waiting and not any(beside.WAITS_SINCE in e.instants for e in thread.enrollments):
         return thread
     return replace(thread, enrollments=tuple(_turned(e, e.id in waiting, now) for e in thread.enrollments))
 
 
 def _turned(enrollment: Enrollment, waits: bool, now: datetime) -> Enrollment:
-    since = enrollment.instants.get(agenda.WAITS_SINCE)
+    since = enrollment.instants.get(beside.WAITS_SINCE)
     if waits:
-        instants = {**enrollment.instants, agenda.WAITS_SINCE: since or now}
+        instants = {**enrollment.instants, beside.WAITS_SINCE: since or now}
         return enrollment if since else replace(enrollment, instants=instants)
     if since is None:
         return enrollment
-    instants = {key: at for key, at in enrollment.instants.items() if key != agenda.WAITS_SINCE}
+    instants = {key: at for key, at in enrollment.instants.items() if key != beside.WAITS_SINCE}
     return agenda.shift(replace(enrollment, instants=instants), since, now)
 
 

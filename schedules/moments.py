@@ -62,7 +62,9 @@ class Candidate:
     def priority(self) -> int:
         """Lower goes first when a cap bites."""
         key = self.enrollment.sequence.key
-        return PRIORITY.get(key, PRIORITY.get(self.step.kind, 75))
+        first = PRIORITY.get(key, PRIORITY.get(self.step.kind, 75))
+        # Within AFTERCRISIS too: whether the visit took place matters more than the weekly question.
+        return first - 1 if self.step.if_silent is not None else first
 
 
 _DUE = Reason(code="due", words="Due.")

@@ -176,6 +176,7 @@ def _drop(thread: Thread, candidate: Candidate, others: list[Candidate], policy:
     said = gate.say(expires_at, thread)
     closes = candidate.step.closes_talk  # "did a chance come up?" makes no sense days later
     again = candidate.step.kind in ONCE_MORE and candidate.pending.replans < 1 and not closes
+    again = again and not _comes_soon_anyway(thread, candidate, policy)
     why = _obstacle(thread, candidate, others, policy, expires_at)
     if why is None:
         words = f"Its moment passed at {said} without being sent; late is worse than not at all."
@@ -195,6 +196,15 @@ def _drop(thread: Thread, candidate: Candidate, others: list[Candidate], policy:
         reason=reason,
         again=again,
     )
+
+
+def _comes_soon_anyway(thread: Thread, candidate: Candidate, policy: Policy) -> bool:
+    """Is the step's next round so near that a lost one, planned anew, would only pile up before it?"""
+    soon = candidate.due.at + timedelta(days=policy.next_round_days)
+    enrollment = candidate.enrollment
+    rounds = [p for p in enrollment.agenda if p.step == candidate.step.id and p != candidate.pending]
+    dues = (moments.due_of(pending, enrollment, thread, policy) for pending in rounds)
+    return any(due is not None and candidate.due.at < due.at <= soon for due in dues)
 
 
 def _obstacle(
@@ -381,8 +391,9 @@ def _yields_to(candidate: Candidate, others: list[Candidate], thread: Thread, po
 
 
 def _competes(candidate: Candidate, other: Candidate) -> bool:
-    """Within one sequence the written order decides, unless the parent said READY: then the talk goes first."""
-    if candidate.enrollment.id != other.enrollment.id:
+    """Within one sequence the written order decides, unless the parent said READY (then the talk goes first), or the
+    other one is a question that must not go unanswered."""
+    if candidate.enrollment.id != other.enrollment.id or other.step.if_silent is not None:
         return True
     return other.step.kind is Kind.TALK and bool(candidate.enrollment.facts.get("ready"))
 

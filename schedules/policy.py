@@ -126,8 +126,9 @@ class Policy:
     repair_quiet_hours: int = 2
     weekly_slot_days: int = 6  # "1 a week": no two within so many dates
     school_office: Span = Span(start=540, end=960)  # weekdays in term (PR-24)
+    next_round_days: int = 14  # a lost round is not made up for when the step's next one is so near
     closed_days: int = 14  # days without an open moment until people are told
-    stop_notice_days: int = 30  # a text says again how to stop
+    stop_notice_days: int = 28  # a text says again how to stop
     idea_rungs: int = 5
 
     break_least_days: int = 28

@@ -236,7 +236,13 @@ class _Run:
     # ------------------------------------------------------------ enrollments
 
     def enter(
-        self, key: str, at_step: str | None = None, *, only: bool = False, spacing_days: int | None = None
+        self,
+        key: str,
+        at_step: str | None = None,
+        *,
+        only: bool = False,
+        spacing_days: int | None = None,
+        in_line_since: datetime | None = None,
     ) -> list[Event]:
         sequence = self.library.sequences.get(key)
         if sequence is None:
@@ -254,6 +260,7 @@ class _Run:
             at_step=at_step,
             only=only,
             spacing_days=spacing_days,
+            in_line_since=in_line_since,
         )
         begun = [self.event("state", f"{key} begins.", sequence=key, state="started", step=at_step)]
         if str(self.enrolled) in beside.waiting(self.thread, self.policy):
@@ -386,7 +393,13 @@ class _Run:
             events.append(self.event("state", end.reason, state="ended", sequence=keys[end.enrollment]))
         events += [self.task(task, self.thread) for task in outcome.tasks]
         for start in outcome.starts:
-            events += self.enter(start.sequence, start.at_step, only=start.only, spacing_days=start.spacing_days)
+            events += self.enter(
+                start.sequence,
+                start.at_step,
+                only=start.only,
+                spacing_days=start.spacing_days,
+                in_line_since=start.in_line_since,
+            )
         if outcome.safety_hold:
             self.thread = replace(self.thread, holds=(*self.thread.holds, Hold(kind="safety", since=self.now)))
             events.append(self.event("hold", "An answer asked for safety first.", hold="safety"))

@@ -126,11 +126,12 @@ def start_sequence(
     at_step: str | None = None,
     only: bool = False,
     spacing_days: int | None = None,
+    in_line_since: datetime | None = None,
     staff_id: int | None = None,
 ) -> Enrollment:
     """Put a parent into the live version of a sequence: whole, from a step on, or for `only` that step.
 
-    With `spacing_days` its steps come that far apart.
+    With `spacing_days` its steps come that far apart; `in_line_since` is the place of the one that led here.
 
     Being in it already changes nothing. Raises EnrollError, also when safety, an order or a missing sign-off stands
     against it.
@@ -159,6 +160,7 @@ def start_sequence(
         at_step=at_step,
         only=only,
         spacing_days=spacing_days,
+        in_line_since=in_line_since,
     )
     snapshots.save_or_raise(session, parent, thread, now=now)
     if not only:

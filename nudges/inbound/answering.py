@@ -131,6 +131,7 @@ class _Keeper:
                 at_step=start.at_step,
                 only=start.only,
                 spacing_days=start.spacing_days,
+                in_line_since=start.in_line_since,
             )
         except enrolling.EnrollError as error:
             self.add_task(2, f"An answer leads to {start.sequence}. {error}")
