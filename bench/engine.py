@@ -23,7 +23,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
 from nudges import config
 from nudges import wiring as composition
@@ -33,7 +33,7 @@ from nudges.db import Base
 from nudges.engine import tables, ticks
 from nudges.engine.distributed import DistributedEngine
 from nudges.engine.embedded import EmbeddedEngine
-from nudges.models.family import Family
+from nudges.models.family import Family, Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Lane
 from nudges.outbound import lanes, reconcile, sender
@@ -196,11 +196,21 @@ def engine_cost(url: str, *, texts: int = 3000) -> None:
 
 
 def _full_lane(url: str, texts: int) -> tuple[Wiring, int]:
+    """Many copies of one parent and one text, which enrolling one by one would take minutes to make."""
     wiring = at_a_calm_hour(fresh(settings_for(url)))
-    queue_texts(wiring, texts, pace=225.0)
+    queue_texts(wiring, 1, pace=225.0)
     with wiring.sessions.begin() as session:
         session.execute(update(Lane).values(tokens=1e6))
-        return wiring, session.scalars(select(Lane.id)).one()
+        parent, first = session.scalars(select(Parent)).one(), session.scalars(select(Outbox)).one()
+        ids = range(parent.id + 1, parent.id + texts)
+        session.execute(insert(Parent), [_copy(parent, id=new, phone_index=f"copy {new}") for new in ids])
+        copies = [_copy(first, id=first.id + n, parent_id=new, body=f"Copy {n}.") for n, new in enumerate(ids, 1)]
+        session.execute(insert(Outbox), copies)
+        return wiring, first.lane_id
+
+
+def _copy(row: Base, **changes: object) -> dict[str, object]:
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns} | changes
 
 
 def _direct(url: str, texts: int) -> float:

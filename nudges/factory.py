@@ -124,10 +124,15 @@ def serve(app: Flask, wiring: Wiring, *, host: str, port: int) -> None:
     if wiring.settings.run_scheduler:
         ticks.attach(engine, wiring)
         engine.start()
+    own_disk = EmbeddedEngine()
+    if not (wiring.settings.run_scheduler and wiring.settings.engine == "embedded"):
+        ticks.attach_spool(own_disk, wiring)
+        own_disk.start()
     try:
         waitress.serve(app, host=host, port=port, threads=8)
     finally:
         waker.stop()
+        own_disk.stop()
         engine.stop()
 
 

@@ -10,7 +10,6 @@ from sqlalchemy import delete, select
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, sessionmaker
 
-from nudges.inbound.spool import Spool
 from nudges.models.messages import ProviderEvent
 
 RAW_EVENTS_LAST: Final = timedelta(days=30)  # by then the text's own row holds all that they said
@@ -19,17 +18,14 @@ _BATCH: Final = 1000  # rows in one transaction: nobody waits for a cleaner
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cleaned:
-    """What one round removed, and how many half-written files of the spool it put right."""
+    """What one round removed."""
 
     provider_events: int = 0
-    drafts: int = 0
 
 
-def clean(sessions: sessionmaker[Session], spool: Spool, *, now: datetime) -> Cleaned:
+def clean(sessions: sessionmaker[Session], *, now: datetime) -> Cleaned:
     """One round. Two at once are harmless."""
-    return Cleaned(
-        provider_events=remove_raw_events(sessions, before=now - RAW_EVENTS_LAST), drafts=spool.rescue_drafts(now=now)
-    )
+    return Cleaned(provider_events=remove_raw_events(sessions, before=now - RAW_EVENTS_LAST))
 
 
 def remove_raw_events(sessions: sessionmaker[Session], *, before: datetime) -> int:

@@ -200,7 +200,7 @@ def watch(wiring: Wiring) -> dict[str, int]:
         for program in session.scalars(select(Program)).all():
             places.remind(session, program, now=now)
         watched = {**escalation.watch(session, now), **drill.upkeep(session, now=now)}
-    replayed = spool.replay(wiring.sessions, spool.of(wiring.settings), deps=deps_of(wiring), now=now)
+    replayed = replay_spool(wiring)
     looked = reconcile.look(wiring.sessions, wiring.channel, clock=wiring.clock)
     return {**watched, "replayed": replayed, **asdict(looked)}
 
@@ -210,9 +210,25 @@ def notify(wiring: Wiring) -> dict[str, int]:
     return asdict(notices.drain(wiring.sessions, wiring.messenger, clock=wiring.clock))
 
 
+def replay_spool(wiring: Wiring) -> int:
+    """Handle the texts that came to this machine while the database was away. How many."""
+    kept, now = spool.of(wiring.settings), wiring.clock.now()
+    kept.rescue_drafts(now=now)
+    return spool.replay(wiring.sessions, kept, deps=deps_of(wiring), now=now)
+
+
+def attach_spool(engine: Engine, wiring: Wiring) -> None:
+    """Have an engine replay this machine's spool: workers elsewhere look after their own disks only."""
+
+    def run(turn: Turn) -> None:
+        replay_spool(wiring)
+
+    engine.every(WATCH_SECONDS, "spool", run)
+
+
 def clean(wiring: Wiring) -> dict[str, int]:
     """Remove what has served its purpose, as docs/privacy.md promises."""
-    return asdict(cleaning.clean(wiring.sessions, spool.of(wiring.settings), now=wiring.clock.now()))
+    return asdict(cleaning.clean(wiring.sessions, now=wiring.clock.now()))
 
 
 def deps_of(wiring: Wiring) -> Deps:

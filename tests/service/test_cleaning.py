@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,11 +11,14 @@ from sqlalchemy import select, text
 
 from nudges.cli.main import main
 from nudges.db import Cipher, make_engine, make_sessions
-from nudges.engine import cleaning
+from nudges.engine import cleaning, ticks
+from nudges.engine.embedded import EmbeddedEngine
 from nudges.inbound.spool import DRAFT_LASTS, Spool
+from nudges.inbound.spool import of as spool_of
 from nudges.inbound.texts import IncomingText
-from nudges.models.messages import ProviderEvent
+from nudges.models.messages import Inbound, ProviderEvent
 from nudges.web import health
+from tests.support.workers import wait_for
 
 
 @pytest.fixture
@@ -26,18 +30,18 @@ def an_event(number, at):
     return ProviderEvent(provider_id=f"SM{number}", status="delivered", raw="{}", at=at)
 
 
-def test_raw_callbacks_are_kept_for_thirty_days(sessions, spool, now):
+def test_raw_callbacks_are_kept_for_thirty_days(sessions, now):
     with sessions.begin() as session:
         session.add_all(
             an_event(number, now - timedelta(days=days)) for number, days in enumerate((0, 29, 31, 32, 400))
         )
-    assert cleaning.clean(sessions, spool, now=now).provider_events == 3
-    assert cleaning.clean(sessions, spool, now=now).provider_events == 0
+    assert cleaning.clean(sessions, now=now).provider_events == 3
+    assert cleaning.clean(sessions, now=now).provider_events == 0
     with sessions() as session:
         assert session.scalars(select(ProviderEvent.provider_id).order_by(ProviderEvent.id)).all() == ["SM0", "SM1"]
 
 
-def test_many_old_callbacks_go_in_batches(sessions, spool, now, monkeypatch):
+def test_many_old_callbacks_go_in_batches(sessions, now, monkeypatch):
     monkeypatch.setattr(cleaning, "_BATCH", 2)
     with sessions.begin() as session:
         session.add_all(an_event(number, now - timedelta(days=40)) for number in range(5))
@@ -51,21 +55,38 @@ def a_text_on_disk(spool, at):
     return spool.keep(incoming, at=at, was_answered=False)
 
 
-def test_a_text_whose_file_was_whole_but_not_yet_named_is_found_again(sessions, spool, now):
+def test_a_text_whose_file_was_whole_but_not_yet_named_is_found_again(spool, now):
     kept = a_text_on_disk(spool, now)
     kept.rename(kept.with_suffix(".part"))
-    assert cleaning.clean(sessions, spool, now=now + DRAFT_LASTS / 2).drafts == 0, "it may be being written"
-    assert cleaning.clean(sessions, spool, now=now + 2 * DRAFT_LASTS).drafts == 1
+    assert spool.rescue_drafts(now=now + DRAFT_LASTS / 2) == 0, "it may be being written"
+    assert spool.rescue_drafts(now=now + 2 * DRAFT_LASTS) == 1
     assert spool.waiting() == [kept]
     assert spool.read(kept).incoming.body == "HELP"
 
 
-def test_half_a_file_of_a_crash_goes(sessions, spool, now):
+def test_half_a_file_of_a_crash_goes(spool, now):
     kept = a_text_on_disk(spool, now)
     half = kept.rename(kept.with_suffix(".part"))
     half.write_text(half.read_text()[:40])
-    assert cleaning.clean(sessions, spool, now=now + 2 * DRAFT_LASTS).drafts == 1
+    assert spool.rescue_drafts(now=now + 2 * DRAFT_LASTS) == 1
     assert list(half.parent.iterdir()) == []
+
+
+def test_a_machine_that_only_serves_pages_replays_its_own_spool(wiring, sessions, people, tmp_path, now):
+    here = replace(wiring, settings=replace(wiring.settings, spool_dir=tmp_path / "spool"))
+    incoming = IncomingText(
+        provider_id="SM7", from_number="+13125550142", to_number="+13125550100", body="JOIN", received_at=now
+    )
+    spool_of(here.settings).keep(incoming, at=now, was_answered=False)
+    engine = EmbeddedEngine()
+    ticks.attach_spool(engine, here)
+    engine.start()
+    try:
+        wait_for(lambda: not spool_of(here.settings).waiting(), what="the spool to be replayed")
+    finally:
+        engine.stop()
+    with sessions() as session:
+        assert session.scalars(select(Inbound.provider_id)).one() == "SM7"
 
 
 # ---------------------------------------------------------------- two releases on one database
