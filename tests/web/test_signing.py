@@ -112,11 +112,13 @@ PLACE = {"name": "Lantern Club", "kind": "peer_group", "phone": "312-555-0163", 
 def test_a_place_is_added_checked_changed_and_taken_off(dee: FlaskClient, db: sessionmaker[Session]) -> None:
     assert dee.post("/admin/places", data=PLACE).status_code == 303
     page = dee.get("/admin/places").text
-    assert "Lantern Club 312-555-0163" in page and "In use" in page and "2025-03-03, Dee" in page
+    assert (
+        "Lantern Club</a>" in page and "312-555-0163" in page and "In use" in page and "2025-03-03</span>, Dee" in page
+    )
     with db() as session:
         place_id = session.scalars(select(LocalResource.id)).one()
     dee.post(f"/admin/places/{place_id}", data={**PLACE, "phone": "312-555-0164"})
-    assert "Lantern Club 312-555-0164" in dee.get("/admin/places").text
+    assert "312-555-0164" in dee.get("/admin/places").text
     assert dee.post(f"/admin/places/{place_id}/checked").status_code == 303
     dee.post(f"/admin/places/{place_id}/retire")
     assert "Lantern Club" not in dee.get("/admin/places").text.split("On the list")[1]

@@ -49,7 +49,7 @@ def _index(form: Form) -> Response:
         day = places.today(program, at)
         fresh = {place.id for place in rows if places.is_fresh(place, day)}
         names = {person.id: person.name for person in db.scalars(select(Staff).where(Staff.program_id == program.id))}
-    return page("places/index.html", rows=rows, fresh=fresh, names=names, in_a_text=places.in_a_text, **_choices(form))
+    return page("places/index.html", rows=rows, fresh=fresh, names=names, **_choices(form))
 
 
 def _choices(form: Form) -> dict[str, Any]:
