@@ -79,6 +79,7 @@ def create_admin(program_name: str | None, timezone: str, name: str, email: str,
     except StaffError as error:
         raise click.ClickException(str(error)) from None
     click.echo("Done. Sign in with this e-mail and password.")
+    click.echo("Before the first family: have the replies to danger signed off (Program, Sign-off).")
 
 
 # ---------------------------------------------------------------- pieces
