@@ -20,7 +20,7 @@ from nudges.library import signing, texts
 from nudges.models.family import Family, FamilyStaff, Parent
 from nudges.models.program import Program
 from nudges.models.safety import Task
-from nudges.models.sequences import Enrollment, StepOutcome
+from nudges.models.sequences import Enrollment, SequenceVersion, StepOutcome
 from schedules import entry, leaving, lifecycle, profile
 from schedules.policy import Policy
 from schedules.values import Drop
@@ -140,12 +140,7 @@ def start_sequence(
     running = _running(session, parent, key)
     if running is not None:
         return running
-    version = programs.live_version(session, parent.program_id, key)
-    if version is None:
-        raise EnrollError(f"This program has no published sequence {key}.")
-    waiting = signing.waiting(session, parent.program_id, texts.of_sequence(key, version.yaml))
-    if waiting:
-        raise EnrollError(f"{key} cannot begin before its texts are signed off: {signing.in_words(waiting)}.")
+    version = _signed_version(session, parent.program_id, key)
     thread, policy = snapshots.thread_of(session, parent), _policy(session, parent)
     why_not = None if only else entry.refusal(key, thread, policy, now)
     if why_not is not None:
@@ -176,6 +171,17 @@ def start_sequence(
         details={"version": version.number, "at_step": at_step},
     )
     return row
+
+
+def _signed_version(session: Session, program_id: int, key: str) -> SequenceVersion:
+    """The live version of a sequence whose texts are signed off as far as they must be. Raises EnrollError."""
+    version = programs.live_version(session, program_id, key)
+    if version is None:
+        raise EnrollError(f"This program has no published sequence {key}.")
+    waiting = signing.waiting(session, program_id, texts.of_sequence(key, version.yaml))
+    if waiting:
+        raise EnrollError(f"{key} cannot begin before its texts are signed off: {signing.in_words(waiting)}.")
+    return version
 
 
 def refuse_unsigned_crisis(session: Session, program_id: int) -> None:
