@@ -223,7 +223,9 @@ class Beginnings:
             enrollment = enrolled.enrollment(key)
             assert enrollment is not None
             asks = entry.missing_date(key, enrolled)
-            starts.append(Start(key=key, version=version, state=_encoded(state.enrollment_to_json(enrollment)), asks=asks))
+            starts.append(
+                Start(key=key, version=version, state=_encoded(state.enrollment_to_json(enrollment)), asks=asks)
+            )
             thread = enrolled
         pace = _encoded(state.pace_to_json(thread.pace))
         return Beginning(profile=_encoded(row.profile), pace=pace, starts=tuple(starts)), refused
