@@ -13,6 +13,7 @@ from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.messages import Inbound
 from nudges.models.on_call import CorpusText
+from nudges.models.phrases import Drill
 from nudges.models.safety import Alert, AlertEvent
 
 LABELS: Final = ("crisis", "check", "ordinary")
@@ -28,8 +29,10 @@ def record_false_alarm(
 ) -> list[CorpusText]:
     """Keep the texts that raised this alert as ordinary ones, with the reason. Texts kept before stay as they are.
 
-    Raises CorpusError without a reason.
+    A drill teaches the screen nothing: its text is danger in plain words. Raises CorpusError without a reason.
     """
+    if session.scalar(select(Drill.id).where(Drill.alert_id == alert.id)) is not None:
+        return []
     raised = select(AlertEvent.inbound_id).where(
         AlertEvent.alert_id == alert.id, AlertEvent.event.in_(("raised", "text"))
     )

@@ -17,11 +17,11 @@ from typing import Any, Final, Literal
 import yaml
 
 from nudges.crisis import phrases, resources, rulebook
-from nudges.crisis.grammar import Match, Matcher
+from nudges.crisis.grammar import Match, Matcher, Pattern
 from nudges.crisis.normalise import Folded, Speller, Token
 from nudges.crisis.phrases import Phrase
 from nudges.crisis.resources import Country, Line
-from nudges.crisis.rulebook import Found, Rule
+from nudges.crisis.rulebook import Found, Rule, Rulebook
 from nudges.crisis.values import Hit, Level, Suppression
 
 Lang = Literal["en", "es"]
@@ -145,6 +145,7 @@ def build(number: int, content: Content) -> Edition:
     """Raises EditionError for a key or value that means nothing."""
     book = rulebook.load()
     own = {name: _phrase(name, value) for name, value in _of(PHRASE, content).items()}
+    patterns = [_compiled(name, phrase, book) for name, phrase in own.items()]
     typos = frozenset[str]().union(*(phrases.typo_words(phrase, book.fold) for phrase in own.values()))
     known = {rule.id for rule in book.rules}
     lowered = frozenset(_of(RULE, content))
@@ -158,10 +159,42 @@ def build(number: int, content: Content) -> Edition:
         countries=_countries(content),
         wording=_wording(content),
         lowered=lowered,
-        matcher=Matcher([phrases.compiled(phrase, book.fold, book.classes) for phrase in own.values()]),
+        matcher=Matcher(patterns),
         ids=tuple(own),
         speller=Speller(vocabulary=typos, known=book.speller.known | book.speller.vocabulary) if typos else None,
     )
+
+
+def build_what_can(number: int, content: Content) -> tuple[Edition, tuple[str, ...]]:
+    """The edition, and the keys that mean nothing any more: a new release may lack a rule that was lowered.
+
+    For what is in force already. Leaving one key out is safer than running without all the others.
+    """
+    try:
+        return build(number, content), ()
+    except EditionError:
+        skipped = tuple(key for key, value in content.items() if not _builds(key, value, content))
+        kept = {key: value for key, value in content.items() if key not in skipped}
+        return replace(build(number, kept), digest=digest_of(content), content=dict(content)), skipped
+
+
+def trial(content: Content) -> Edition:
+    """An edition to try things with, without what this release cannot read."""
+    return build_what_can(0, content)[0]
+
+
+def check_key(key: str, value: Any, content: Content) -> None:
+    """Raises EditionError for a value that means nothing. A country may need its lines of `content` beside it."""
+    lines = {k: v for k, v in content.items() if k.startswith(f"{LINE}:") and key.startswith(f"{COUNTRY}:")}
+    build(0, {**lines, key: value})
+
+
+def _builds(key: str, value: Any, content: Content) -> bool:
+    try:
+        check_key(key, value, content)
+    except EditionError:
+        return False
+    return True
 
 
 def _of(kind: str, content: Content) -> dict[str, Any]:
@@ -175,6 +208,13 @@ def _of(kind: str, content: Content) -> dict[str, Any]:
 def _phrase(name: str, value: Any) -> Phrase:
     try:
         return phrases.from_json(value)
+    except phrases.PhraseError as error:
+        raise EditionError(f"phrase:{name}: {error}") from None
+
+
+def _compiled(name: str, phrase: Phrase, book: Rulebook) -> Pattern:
+    try:
+        return phrases.compiled(phrase, book.fold, book.classes)
     except phrases.PhraseError as error:
         raise EditionError(f"phrase:{name}: {error}") from None
 

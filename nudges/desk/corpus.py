@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -148,6 +148,7 @@ def keep(session: Session, found: Mapping[str, Reading]) -> None:
     """Store readings; two pages may do so at once. Those of earlier rules and models are dropped on the way."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     core = core_version()
+    session.execute(delete(CorpusReading).where(CorpusReading.core != core))
     values = [
         {
             "core": core,

@@ -79,9 +79,11 @@ def propose(session: Session, key: str, value: Any, *, staff_id: int, now: datet
 
 def _check(live: content.Content, key: str, value: Any) -> None:
     try:
-        tried = edition.build(0, content.applied(live, [(key, value)]))
-    except (edition.EditionError, phrases.PhraseError) as error:
+        if value is not None:
+            edition.check_key(key, value, live)
+    except edition.EditionError as error:
         raise DeskError(str(error)) from None
+    tried = edition.trial(content.applied(live, [(key, value)]))
     if key.partition(":")[0] in (edition.LINE, edition.COUNTRY, edition.REPLY) and (faults := lines.faults(tried)):
         raise DeskError(*faults)
 

@@ -32,7 +32,7 @@ from nudges.outbound.status import ACCEPTED, DELIVERED
 
 CODE: Final = "DRILL"  # on the alert, the page and the family's page: nobody takes it for a family
 NAME: Final = "Nobody (drill)"
-TEXT: Final = "DRILL, not real: my daughter says she wants to kill herself tonight"
+TEXT: Final = "DRILL, not real: my daughter says she wants to kill herself"
 LASTS: Final = timedelta(minutes=14)  # before the ladder would call everyone
 EVERY: Final = timedelta(days=31)
 REMINDER: Final = "drill_due"

@@ -170,7 +170,7 @@ def _hits(phrase: Phrase, texts: Sequence[str]) -> tuple[int, int]:
     """In how many of the texts it matches, typos and all."""
     if phrase.kind == "never_alone":
         return 0, len(texts)
-    alone = edition.build(0, {content.phrase_key("trial"): phrases.to_json(phrase)})
+    alone = edition.trial({content.phrase_key("trial"): phrases.to_json(phrase)})
     return sum(1 for text in texts if alone.find(corpus.folded(text)).found), len(texts)
 
 
@@ -207,8 +207,8 @@ def _duplicates(pattern: Pattern, *, name: str, live: content.Content) -> Iterat
 def _tried(phrase: Phrase, *, name: str, live: content.Content) -> tuple[Line, ...]:
     """Each line, read as it would be with this phrase in force, and as it is without."""
     raw: dict[str, Any] = phrases.to_json(phrase) | {"shadow": False}
-    trial = edition.build(0, content.applied(live, [(content.phrase_key(name), raw)]))
-    without = edition.build(0, content.applied(live, [(content.phrase_key(name), None)]))
+    trial = edition.trial(content.applied(live, [(content.phrase_key(name), raw)]))
+    without = edition.trial(content.applied(live, [(content.phrase_key(name), None)]))
     return tuple(
         _try(phrase, name, line, is_must, trial, without)
         for lines, is_must in ((phrase.must, True), (phrase.must_not, False))

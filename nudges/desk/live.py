@@ -78,8 +78,11 @@ def _load(cursor: Any) -> Edition:
 
 
 def opened(number: int, content: str, digest: str) -> Edition:
-    """The edition of a stored version. Raises StoredVersionError for one that was changed, EditionError."""
-    built = edition.build(number, json.loads(content))
-    if built.digest != digest:
+    """The edition of a stored version. Raises StoredVersionError for one that was changed."""
+    loaded = json.loads(content)
+    if edition.digest_of(loaded) != digest:
         raise StoredVersionError(f"version {number} does not have the hash that it was published with")
+    built, skipped = edition.build_what_can(number, loaded)
+    for key in skipped:
+        logger.error("this release cannot read %s of the published phrases", key, extra={"action": "phrases"})
     return built

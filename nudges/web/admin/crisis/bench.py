@@ -70,7 +70,7 @@ def _draft(db: Session) -> Edition:
     live = versions.live_content(db)
     alone, second = drafting.lot(db, needs_second=False), drafting.lot(db, needs_second=True)
     changes = [(change.key, change.after) for lot in (alone, second) for change in lot.changes]
-    return edition.build(0, content.applied(live, changes))
+    return edition.trial(content.applied(live, changes))
 
 
 def _trial(text: str, form: Form, draft: Edition | None) -> bench.Trial:

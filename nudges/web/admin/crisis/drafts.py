@@ -63,7 +63,7 @@ def _show(form: Form) -> Response:
 def _compared(
     rows: tuple[corpus.Row, ...], known: dict[str, corpus.Reading], live: content.Content, lot: drafting.Lot
 ) -> Comparison:
-    return compare.compare(rows, known, edition.build(0, live), edition.build(0, lot.content))
+    return compare.compare(rows, known, edition.trial(live), edition.trial(lot.content))
 
 
 @area.post("/crisis/draft/read")
@@ -122,7 +122,7 @@ def publish() -> Response:
 
 def _try_lines(lot: drafting.Lot) -> None:
     """Every phrase's own example lines once more, on all that would be in force together."""
-    if wrong := lint.lines_hold(edition.build(0, lot.content)):
+    if wrong := lint.lines_hold(edition.trial(lot.content)):
         raise DeskError(*wrong)
 
 

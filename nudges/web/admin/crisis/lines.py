@@ -24,7 +24,7 @@ area = desk_area("desk_lines", __name__)
 
 
 def _live(db: Session) -> Edition:
-    return edition.build(0, versions.live_content(db))
+    return edition.trial(versions.live_content(db))
 
 
 def _today(db: Session) -> date:
@@ -89,14 +89,14 @@ def change(country: str, name: str) -> Response:
     form = Form(values=request.form)
     with transaction() as db:
         content_now, today = versions.live_content(db), _today(db)
-    live = edition.build(0, content_now)
+    live = edition.trial(content_now)
     if country not in live.countries or name not in lines.NAMES:
         abort(404)
     value = _typed(form, today)
     if form.faults:
         return _edit(live, country, name, form)
     if form.get("do") != "save":
-        tried = edition.build(0, content.applied(content_now, [(lines.line_key(country, name), value)]))
+        tried = edition.trial(content.applied(content_now, [(lines.line_key(country, name), value)]))
         return _edit(tried, country, name, form)
     return _propose(lines.line_key(country, name), value, url_for("desk_lines.edit", country=country, name=name))
 
@@ -204,13 +204,13 @@ def change_reply(lang: str, key: str) -> Response:
         form.fault("sentences", "Write at least one sentence.")
     name = f"{edition.REPLY}:{lang}.{key}"
     try:
-        tried = edition.build(0, content.applied(content_now, [(name, sentences)]))
+        tried = edition.trial(content.applied(content_now, [(name, sentences)]))
         if not form.faults and form.get("do") == "save":
             return _propose(name, sentences, url_for("desk_lines.reply", lang=lang, key=key))
-        return _reply(edition.build(0, content_now) if form.faults else tried, lang, key, form)
+        return _reply(edition.trial(content_now) if form.faults else tried, lang, key, form)
     except (KeyError, ValueError, IndexError):
         form.fault("sentences", "Use only {emergency}, {suicide} and the other names below, in whole brackets.")
-        return _reply(edition.build(0, content_now), lang, key, form)
+        return _reply(edition.trial(content_now), lang, key, form)
 
 
 def _propose(key: str, value: object, back: str) -> Response:
