@@ -24,7 +24,7 @@ from schedules.catalog import Library
 
 logger = logging.getLogger(__name__)
 
-BATCH: Final = 250  # parents in one transaction: a STOP waits no longer than one batch takes
+BATCH: Final = 500  # parents in one transaction: a STOP waits no longer than one batch takes
 MOST: Final = 5000  # parents in one beat, so that its heartbeat is not late
 POISONED: Final = timedelta(hours=1)  # until a parent whose plan failed is looked at again
 
