@@ -204,9 +204,9 @@ def test_a_sign_off_can_be_taken_back_by_who_may_give_it(session, people, now):
 
 def test_what_answers_speak_of_the_law_goes_to_a_person_until_a_lawyer_has_signed(session, people, parent, now):
     text = texting(session, now)
-    assert text(parent, "does my child have to go?").handled_as == "faq"
+    assert text(parent, "can they refuse by law?").handled_as == "faq"
     without(session, people.program, "faq")
-    answer = text(parent, "does my child have to go?", at=now + timedelta(hours=7))
+    answer = text(parent, "can they refuse by law?", at=now + timedelta(hours=7))
     assert answer.handled_as == "person" and len(answer.texts) == 1
 
 
