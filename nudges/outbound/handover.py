@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from nudges.families import snapshots
-from nudges.models.family import Parent
+from nudges.families import readings, snapshots
+from nudges.families.readings import Reading
 from nudges.models.messages import Outbox
 from nudges.models.program import Program
 from nudges.outbound import last_look
@@ -62,7 +62,7 @@ class Surroundings:
     `objections` say, by a text's id, why it must not go at all.
     """
 
-    parents: Mapping[int, Parent]
+    parents: Mapping[int, Reading]
     threads: Mapping[int, Thread]
     policies: Mapping[int, Policy]
     last_at: Mapping[int, datetime]
@@ -72,12 +72,7 @@ class Surroundings:
 def look_around(session: Session, rows: Sequence[Outbox], *, now: datetime) -> Surroundings:
     """Read what `may_go` needs, in a few queries for the whole batch."""
     ids = {row.parent_id for row in rows if row.parent_id is not None}
-    parents = {
-        parent.id: parent
-        for parent in session.scalars(
-            select(Parent).where(Parent.id.in_(ids)).execution_options(populate_existing=True)
-        )
-    }
+    parents = readings.of(session, ids)
     programs = {parent.program_id for parent in parents.values()}
     policies = {
         program.id: snapshots.policy_of(program)
@@ -85,11 +80,31 @@ def look_around(session: Session, rows: Sequence[Outbox], *, now: datetime) -> S
     }
     return Surroundings(
         parents=parents,
-        threads=snapshots.threads_of(session, list(parents.values())) if parents else {},
+        threads=_threads(parents, {row.parent_id for row in rows if row.gate}),
         policies=policies,
         last_at=_last_texts(session, ids, now=now),
         objections=last_look.objections(session, rows, parents),
     )
+
+
+def _threads(parents: Mapping[int, Reading], gated: Set[int | None]) -> dict[int, Thread]:
+    """Threads of those whose texts have a gate; one for all who stand alike."""
+    alike: dict[tuple[object, ...], Thread] = {}
+    threads: dict[int, Thread] = {}
+    for id_, reading in parents.items():
+        if id_ in gated:
+            seen = reading.alike()
+            if seen not in alike:
+                alike[seen] = reading.thread()
+            threads[id_] = alike[seen]
+    return threads
+
+
+def _proposal(row: Outbox, parent: Reading) -> Proposal:
+    """What the gate is asked about, with the enrollment's name, as the thread has it."""
+    proposal = state.proposal_from_json(row.gate)
+    names = (enrolled.name for enrolled in parent.enrollments if str(enrolled.id) == proposal.enrollment)
+    return replace(proposal, enrollment=next(names, proposal.enrollment))
 
 
 def may_go(row: Outbox, around: Surroundings, *, now: datetime) -> Answer:
@@ -107,7 +122,7 @@ def may_go(row: Outbox, around: Surroundings, *, now: datetime) -> Answer:
         return Over(status=CANCELLED, reason=around.objections[row.id], is_for_staff=True)
     if not row.gate:
         return _ungated(row, around, now)
-    return _gated(row, around.threads[parent.id], around.policies[parent.program_id], around, now)
+    return _gated(row, parent, around, now)
 
 
 def stands(row: Outbox, around: Surroundings, *, now: datetime) -> bool:
@@ -119,7 +134,7 @@ def stands(row: Outbox, around: Surroundings, *, now: datetime) -> bool:
         return False
     if not row.gate:
         return True
-    thread, proposal = around.threads[parent.id], state.proposal_from_json(row.gate)
+    thread, proposal = around.threads[parent.id], _proposal(row, parent)
     return isinstance(gate.may_go(proposal, without(thread, proposal), around.policies[parent.program_id], now), Go)
 
 
@@ -142,8 +157,9 @@ def _ungated(row: Outbox, around: Surroundings, now: datetime) -> Answer:
     return _held_by_provider(row, row.expires_at, now)
 
 
-def _gated(row: Outbox, thread: Thread, policy: Policy, around: Surroundings, now: datetime) -> Answer:
-    proposal = state.proposal_from_json(row.gate)
+def _gated(row: Outbox, parent: Reading, around: Surroundings, now: datetime) -> Answer:
+    thread, policy = around.threads[parent.id], around.policies[parent.program_id]
+    proposal = _proposal(row, parent)
     verdict = gate.may_go(proposal, without(thread, proposal), policy, now)
     if isinstance(verdict, Never):
         status = EXPIRED if verdict.reason.code == "expired" else CANCELLED

@@ -21,7 +21,7 @@ from nudges.outbound import outbox
 from nudges.outbound.status import QUEUED, SENDING, UNKNOWN
 
 LEASE: Final = timedelta(seconds=10)  # a dead machine's lane is taken over after so long
-BURST_SECONDS: Final = 1.0  # how many seconds' worth of segments a rested lane may send at once
+BURST_SECONDS: Final = 0.2  # how many seconds' worth of segments a rested lane may send at once
 FIRST_LOOK: Final = timedelta(seconds=90)  # after an attempt whose end nobody knows; a callback often comes by then
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nudges.families.readings import Reading
 from nudges.library import naming, signing, texts
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
@@ -24,7 +25,7 @@ _AUTOMATED: Final = frozenset(("nudge", "reply", "system"))  # not a person's ow
 _TASK_DUE: Final = timedelta(days=1)
 
 
-def objections(session: Session, rows: Sequence[Outbox], parents: Mapping[int, Parent]) -> dict[int, str]:
+def objections(session: Session, rows: Sequence[Outbox], parents: Mapping[int, Reading]) -> dict[int, str]:
     """Why a text must not go, by its id; nothing for texts that may."""
     found = _unsigned(session, [row for row in rows if row.gate and _is_gated(row.gate)])
     automated = [row for row in rows if row.category in _AUTOMATED and row.parent_id in parents and row.id not in found]
@@ -76,7 +77,7 @@ def _waiting_steps(session: Session, version_id: int | None) -> dict[str | None,
     return {state.text.step: signing.in_words([state]) for state in states}
 
 
-def _naming(session: Session, rows: Sequence[Outbox], parents: Mapping[int, Parent]) -> dict[int, str]:
+def _naming(session: Session, rows: Sequence[Outbox], parents: Mapping[int, Reading]) -> dict[int, str]:
     families = {row.id: parents[row.parent_id].family_id for row in rows if row.parent_id is not None}
     if not families:
         return {}

@@ -114,8 +114,10 @@ class _Drain:
         return Drained(handed_over=self.handed_over, ended=self.ended)
 
     def may_claim(self) -> bool:
-        """Only for calls that can begin now: what waits in our hands grows old."""
-        return self.is_more and not self.waiting and self.calls.has_room and self.clock.now() >= self.claim_at
+        """Only for calls that can begin now, since what waits in our hands grows old; and for a good many at once."""
+        if self.waiting or not self.is_more or self.calls.under_way > BATCH // 2 or not self.calls.has_room:
+            return False
+        return self.clock.now() >= self.claim_at
 
     def claim(self, until: datetime) -> None:
         """Mark what may go as `sending` and commit."""
