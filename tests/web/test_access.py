@@ -12,13 +12,16 @@ from sqlalchemy.orm import Session, sessionmaker
 from werkzeug.routing import Rule
 
 from nudges import factory
+from nudges.crisis import edition
 from nudges.models.family import KeyDate
 from nudges.models.library import LocalResource
 from nudges.models.messages import Inbound
+from nudges.models.phrases import Drill, PhraseChange, PhraseVersion
 from nudges.models.safety import Alert, Hold, Task
 from tests.web.conftest import MONDAY, World
 
 ADMIN = {"sequences", "sequence_drafts", "staff_accounts", "programs", "records", "places"}
+ADMIN |= {"desk", "desk_bench", "desk_phrases", "desk_drafts", "desk_lines"}
 OPEN = {"auth", "health", "hooks", "phone"}  # each guards itself otherwise: a password, a signature, the demo
 
 
@@ -89,6 +92,7 @@ def places(db: sessionmaker[Session], world: World) -> dict[str, object]:
         )
         session.add(place)
         session.flush()
+        desk = _of_the_desk(session, world)
         date_id = session.scalars(select(KeyDate.id).where(KeyDate.parent_id == world.maria)).first()
         return {
             "family_id": world.lopez,
@@ -101,7 +105,29 @@ def places(db: sessionmaker[Session], world: World) -> dict[str, object]:
             "place_id": place.id,
             "key": "TALK",
             "number": 1,
+            **desk,
         }
+
+
+def _of_the_desk(session: Session, world: World) -> dict[str, object]:
+    """A published phrase, a proposed change and a drill."""
+    content = {"phrase:p1": {"kind": "check", "words": "violin porch", "must": [], "must_not": []}}
+    version = PhraseVersion(
+        number=1,
+        content=edition.canonical(content),
+        digest=edition.digest_of(content),
+        author_id=world.dee,
+        reason="a test",
+        changes="[]",
+        scores={},
+        at=MONDAY,
+    )
+    change = PhraseChange(key="country:CA", value="false", author_id=world.dee, created_at=MONDAY)
+    drill = Drill(program_id=1, started_at=MONDAY, answered_ms=1)
+    session.add_all([version, change, drill])
+    session.flush()
+    words = {"name": "p1", "country": "US", "line": "suicide", "lang": "en", "text": "check"}
+    return {**words, "change_id": change.id, "drill_id": drill.id}
 
 
 def _ask(client: FlaskClient, rule: Rule, places: dict[str, object]) -> int:

@@ -46,11 +46,11 @@ def index() -> Response:
     )
 
 
-@area.get("/crisis/lines/<country>/<name>")
-def edit(country: str, name: str) -> Response:
+@area.get("/crisis/lines/<country>/<line>")
+def edit(country: str, line: str) -> Response:
     with transaction() as db:
         live = _live(db)
-    return _edit(live, country, name, Form())
+    return _edit(live, country, line, Form())
 
 
 def _edit(live: Edition, country: str, name: str, form: Form) -> Response:
@@ -83,22 +83,22 @@ def _using(chosen: Edition, country: str, name: str) -> list[lines.Written]:
     ]
 
 
-@area.post("/crisis/lines/<country>/<name>")
-def change(country: str, name: str) -> Response:
+@area.post("/crisis/lines/<country>/<line>")
+def change(country: str, line: str) -> Response:
     """Show the replies as they would be sent, or put the line into the draft."""
     form = Form(values=request.form)
     with transaction() as db:
         content_now, today = versions.live_content(db), _today(db)
     live = edition.trial(content_now)
-    if country not in live.countries or name not in lines.NAMES:
+    if country not in live.countries or line not in lines.NAMES:
         abort(404)
     value = _typed(form, today)
     if form.faults:
-        return _edit(live, country, name, form)
+        return _edit(live, country, line, form)
     if form.get("do") != "save":
-        tried = edition.trial(content.applied(content_now, [(lines.line_key(country, name), value)]))
-        return _edit(tried, country, name, form)
-    return _propose(lines.line_key(country, name), value, url_for("desk_lines.edit", country=country, name=name))
+        tried = edition.trial(content.applied(content_now, [(lines.line_key(country, line), value)]))
+        return _edit(tried, country, line, form)
+    return _propose(lines.line_key(country, line), value, url_for("desk_lines.edit", country=country, line=line))
 
 
 def _typed(form: Form, today: date) -> dict[str, Any]:
@@ -166,11 +166,11 @@ def wording() -> Response:
     )
 
 
-@area.get("/crisis/replies/<lang>/<key>")
-def reply(lang: str, key: str) -> Response:
+@area.get("/crisis/replies/<lang>/<text>")
+def reply(lang: str, text: str) -> Response:
     with transaction() as db:
         live = _live(db)
-    return _reply(live, lang, key, Form())
+    return _reply(live, lang, text, Form())
 
 
 def _reply(live: Edition, lang: str, key: str, form: Form) -> Response:
@@ -194,23 +194,23 @@ def _reply(live: Edition, lang: str, key: str, form: Form) -> Response:
     )
 
 
-@area.post("/crisis/replies/<lang>/<key>")
-def change_reply(lang: str, key: str) -> Response:
+@area.post("/crisis/replies/<lang>/<text>")
+def change_reply(lang: str, text: str) -> Response:
     form = Form(values=request.form)
     sentences = [line.strip() for line in form.values.get("sentences", "").splitlines() if line.strip()]
     with transaction() as db:
         content_now = versions.live_content(db)
     if not sentences:
         form.fault("sentences", "Write at least one sentence.")
-    name = f"{edition.REPLY}:{lang}.{key}"
+    name = f"{edition.REPLY}:{lang}.{text}"
     try:
         tried = edition.trial(content.applied(content_now, [(name, sentences)]))
         if not form.faults and form.get("do") == "save":
-            return _propose(name, sentences, url_for("desk_lines.reply", lang=lang, key=key))
-        return _reply(edition.trial(content_now) if form.faults else tried, lang, key, form)
+            return _propose(name, sentences, url_for("desk_lines.reply", lang=lang, text=text))
+        return _reply(edition.trial(content_now) if form.faults else tried, lang, text, form)
     except (KeyError, ValueError, IndexError):
         form.fault("sentences", "Use only {emergency}, {suicide} and the other names below, in whole brackets.")
-        return _reply(edition.trial(content_now), lang, key, form)
+        return _reply(edition.trial(content_now), lang, text, form)
 
 
 def _propose(key: str, value: object, back: str) -> Response:
