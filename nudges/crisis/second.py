@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 
 from nudges.crisis import exact, vectors
 from nudges.crisis.decide import LEAD, Scores, facts, live
-from nudges.crisis.features import grams
+from nudges.crisis.features import grams, whole
 from nudges.crisis.normalise import Folded
 from nudges.crisis.values import Hit
 
 Array = NDArray[np.float32]
 MODEL = Path(__file__).parent / "model"
-GAMMA = 3.0  # of the vector kernel; chosen by leaving one author out
+GAMMA = 2.0  # of the vector kernel; chosen by leaving one author out
 WORD_SHARE = 0.5  # of the word and word-piece kernels against the vector kernel
 CONSTANT = 0.2
-_MOST_VECTOR_CHARS = 300  # one encode stays under 6 ms; longer texts give their most telling sentences
+_MOST_VECTOR_CHARS = 240  # one encode stays under 5 ms; longer texts give their most telling sentences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Second:
         if any(h.sure for h in live(hits)):
             text = text.without(exact.HUMOUR)
         outputs = self._outputs(text)
-        seen = np.asarray((outputs[0], *facts(hits, self.trust), 1.0), dtype=np.float32)
+        seen = np.asarray((*kernel_inputs(outputs), *facts(hits, self.trust), 1.0), dtype=np.float32)
         chance = 1 / (1 + math.exp(-float(seen @ self.form.stack)))
         order = np.argsort(-outputs[1:], kind="stable")
         return Scores(
@@ -108,6 +108,15 @@ class Second:
         return close
 
 
+def kernel_inputs(outputs: NDArray[Any]) -> tuple[float, float, float]:
+    """What the weighing model is told of the kernel's eight outputs: danger at all, and the two likeliest tiers.
+
+    Seven narrow questions see what the broad one averages away: measured, 5 points more of the crises are found.
+    """
+    second_best, best = np.partition(outputs[1:], -2)[-2:]
+    return float(outputs[0]), float(best), float(second_best)
+
+
 def readable(text: Folded) -> str:
     """What the sentence encoder is given: lower case, disguises undone, without a command in front."""
     return _after_prefix(text, exact.skip_prefix(text.words))
@@ -118,13 +127,13 @@ def _after_prefix(text: Folded, start: int) -> str:
 
 
 def _readable(text: Folded, start: int, words: WordWeights) -> str:
-    whole = _after_prefix(text, start)
-    if len(whole) <= _MOST_VECTOR_CHARS:
-        return whole
+    shown = _after_prefix(text, start)
+    if len(shown) <= _MOST_VECTOR_CHARS:
+        return shown
     sentences: dict[int, list[str]] = {}
     for token, number in zip(text.tokens, text.sentence, strict=True):
         sentences.setdefault(number, []).append(token.word)
-    told = sorted(sentences, key=lambda n: -float(words.score(grams(sentences[n])[0])[0]))
+    told = sorted(sentences, key=lambda n: -float(words.score(whole(sentences[n]))[0]))
     kept: list[int] = []
     size = 0
     for number in told:

@@ -17,9 +17,9 @@ from nudges.crisis.training.fit import Array, Corpus
 
 FALSE_ALARMS = 0.025  # share of ordinary texts of an unread author that may be answered as a crisis
 TOUCHED = 0.125  # ... or answered at all
-# File e pairs each crisis text with an ordinary twin of the same words. It trains and is reported, but texts built to
-# deceive must not set the thresholds for texts that are not.
-NOT_FOR_THRESHOLDS = frozenset("e")
+# Texts built to deceive, and file m, which was written after reading misses, train and are reported; they must not set
+# the thresholds for texts that are neither.
+NOT_FOR_THRESHOLDS = fit.TWINNED | frozenset("m")
 
 
 def thresholds(data: Corpus, scores: Array, stack: fit.Stack, authors: Sequence[str]) -> tuple[float, float]:
@@ -31,12 +31,11 @@ def thresholds(data: Corpus, scores: Array, stack: fit.Stack, authors: Sequence[
 
 def train_form(data: Corpus, form: str) -> tuple[dict[str, Any], dict[str, Any], Mapping[str, float]]:
     """(arrays, what model.json says, trust) of one form."""
-    alike, wanted = fit.kernel(data, form), fit.targets(data)
-    everyone = data.where(data.authors)
-    scores = fit.held_out_scores(data, alike, wanted, data.authors)
+    machine = fit.solve(fit.kernel(data, form), fit.targets(data), fit.pulls(data))
+    scores = fit.held_out_scores(data, machine, data.authors)
     stack = fit.fit_stack(data, scores, data.authors)
     crisis_at, check_at = thresholds(data, scores, stack, data.authors)
-    alphas = fit.solve(alike, wanted, everyone).astype(np.float32)
+    alphas = machine.alphas.astype(np.float32)
     arrays = {
         f"{form}_words": _fold_words(data.words, alphas),
         f"{form}_pieces": _fold_words(data.pieces, alphas),
