@@ -49,14 +49,15 @@ def on_duty(session: Session, program_id: int, *, at: datetime) -> OnDuty:
     leads are those whom an admin marked so, unless the rota names one.
     """
     program = session.get_one(Program, program_id)
-    now_on = {role: _turn(session, program, role, at) for role in ROLES}
+    book = _book(session, program, since=at)
+    now_on = {role: _turn(book, role, at) for role in ROLES}
     taken = {turn.staff_id for turn in now_on.values()}
     standing = [person for person in people.on_call(session, program_id) if person.id not in taken]
     named: dict[str, Staff | None] = {}
     for role in ROLES:
         turn = now_on[role]
         is_free = turn.staff_id is None and not turn.is_exception and role in IN_ORDER
-        if is_free and standing and not is_in_rota(session, program_id, role):
+        if is_free and standing and role not in book.roles:
             named[role] = standing.pop(0)
         else:
             named[role] = session.get(Staff, turn.staff_id) if turn.staff_id is not None else None
@@ -113,15 +114,7 @@ def set_duties(
 
 def turns_of(session: Session, program: Program, role: str, *, since: datetime, until: datetime) -> tuple[Turn, ...]:
     """The turns and gaps of a role. The turns of a closed account are gaps."""
-    pattern = session.scalars(select(RotaShift).where(RotaShift.program_id == program.id)).all()
-    overrides = session.scalars(
-        select(RotaOverride).where(
-            RotaOverride.program_id == program.id, RotaOverride.ends_at > since, RotaOverride.cancelled_at.is_(None)
-        )
-    ).all()
-    active = set(session.scalars(select(Staff.id).where(Staff.program_id == program.id, Staff.is_active)))
-    found = rota.turns(role, pattern, overrides, zone=program.timezone, since=since, until=until)
-    return tuple(turn if turn.staff_id in active else replace(turn, staff_id=None) for turn in found)
+    return _turns_in(_book(session, program, since=since), role, since=since, until=until)
 
 
 def gaps(session: Session, program: Program, *, since: datetime, until: datetime) -> tuple[Turn, ...]:
@@ -233,8 +226,41 @@ def cancel_override(session: Session, program: Program, override_id: int, *, by_
     return True
 
 
-def _turn(session: Session, program: Program, role: str, at: datetime) -> Turn:
-    found = turns_of(session, program, role, since=at, until=at + timedelta(minutes=1))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Book:
+    """The rota as it is stored, read once for all roles."""
+
+    pattern: Sequence[RotaShift]
+    overrides: Sequence[RotaOverride]
+    active: frozenset[int]
+    zone: str
+
+    @property
+    def roles(self) -> frozenset[str]:
+        return frozenset(shift.role for shift in self.pattern)
+
+
+def _book(session: Session, program: Program, *, since: datetime) -> _Book:
+    """What counts from `since` on."""
+    overrides = select(RotaOverride).where(
+        RotaOverride.program_id == program.id, RotaOverride.ends_at > since, RotaOverride.cancelled_at.is_(None)
+    )
+    active = select(Staff.id).where(Staff.program_id == program.id, Staff.is_active)
+    return _Book(
+        pattern=session.scalars(select(RotaShift).where(RotaShift.program_id == program.id)).all(),
+        overrides=session.scalars(overrides).all(),
+        active=frozenset(session.scalars(active)),
+        zone=program.timezone,
+    )
+
+
+def _turns_in(book: _Book, role: str, *, since: datetime, until: datetime) -> tuple[Turn, ...]:
+    found = rota.turns(role, book.pattern, book.overrides, zone=book.zone, since=since, until=until)
+    return tuple(turn if turn.staff_id in book.active else replace(turn, staff_id=None) for turn in found)
+
+
+def _turn(book: _Book, role: str, at: datetime) -> Turn:
+    found = _turns_in(book, role, since=at, until=at + timedelta(minutes=1))
     return next(turn for turn in found if turn.covers(at))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -30,21 +30,19 @@ _EMERGENCY: Final = 4
 Row: TypeAlias = Outbox | StaffNotice
 
 
-def text_of(alerts: Sequence[Alert]) -> str:
-    """What a pager shows. It names nobody and quotes nothing."""
-    gravest = gravest_of(alerts)
-    if len(alerts) == 1:
+def text_of(gravest: Alert, count: int) -> str:
+    """What a pager shows about `count` open alerts. It names nobody and quotes nothing."""
+    if count == 1:
         return f"Nudges alert {gravest.id}. {gravest.title}. Reply 1 to say you have it, then open the alerts page."
     return (
-        f"Nudges: {len(alerts)} alerts wait for somebody. The gravest is alert {gravest.id}. {gravest.title}. "
+        f"Nudges: {count} alerts wait for somebody. The gravest is alert {gravest.id}. {gravest.title}. "
         "Reply 1 to take it, then open the alerts page."
     )
 
 
-def notice_of(alerts: Sequence[Alert]) -> str:
+def notice_of(gravest: Alert, count: int) -> str:
     """The same for a messenger, which takes no answer."""
-    gravest = gravest_of(alerts)
-    more = "" if len(alerts) == 1 else f" {len(alerts)} alerts wait in all."
+    more = "" if count == 1 else f" {count} alerts wait in all."
     return f"Nudges alert {gravest.id}. {gravest.title}.{more} Open the alerts page to take it."
 
 
@@ -67,10 +65,10 @@ def _text(session: Session, alert: Alert, person: Staff, phone: str, *, now: dat
         return False
     theirs = select(Outbox).where(Outbox.staff_id == person.id, Outbox.category == "staff_page")
     waiting = session.scalar(theirs.where(Outbox.status == "queued").order_by(Outbox.id.desc()).limit(1))
-    if waiting is not None and _join(session, alert, waiting, now=now):
+    if waiting is not None and _join(session, alert, waiting, person.id, now=now):
         return True
     lately = session.scalars(theirs.where(Outbox.created_at > now - GATHER).order_by(Outbox.created_at)).all()
-    body = text_of([alert])
+    body = text_of(alert, 1)
     row = Outbox(
         lane_id=lane_id,
         staff_id=person.id,
@@ -95,14 +93,14 @@ def notify(session: Session, alert: Alert, address: StaffAddress, *, now: dateti
     """Queue a notice to an address, or add the alert to the one that waits there."""
     theirs = select(StaffNotice).where(StaffNotice.address_id == address.id, StaffNotice.kind == "page")
     waiting = session.scalar(theirs.where(StaffNotice.status == "queued").order_by(StaffNotice.id.desc()).limit(1))
-    if waiting is not None and _join(session, alert, waiting, now=now):
+    if waiting is not None and _join(session, alert, waiting, address.staff_id, now=now):
         return
     lately = session.scalars(theirs.where(StaffNotice.created_at > now - GATHER).order_by(StaffNotice.created_at)).all()
     row = StaffNotice(
         program_id=alert.program_id,
         address_id=address.id,
         kind="page",
-        body=notice_of([alert]),
+        body=notice_of(alert, 1),
         status="queued",
         not_before=_when(session, alert, address.staff_id, lately, now=now),
         expires_at=now + PAGE_LASTS,
@@ -111,13 +109,6 @@ def notify(session: Session, alert: Alert, address: StaffAddress, *, now: dateti
     session.add(row)
     session.flush()
     _link(session, alert, row, address.staff_id, now=now)
-
-
-def alerts_of(session: Session, row: Row) -> Sequence[Alert]:
-    """What a page speaks of, oldest first."""
-    return session.scalars(
-        select(Alert).join(AlertPage, AlertPage.alert_id == Alert.id).where(_is_about(row)).order_by(Alert.id)
-    ).all()
 
 
 def _when(session: Session, alert: Alert, staff_id: int | None, lately: Sequence[Row], *, now: datetime) -> datetime:
@@ -130,16 +121,22 @@ def _when(session: Session, alert: Alert, staff_id: int | None, lately: Sequence
     return max(now, lately[-1].not_before + GATHER)
 
 
-def _join(session: Session, alert: Alert, row: Row, *, now: datetime) -> bool:
+def _join(session: Session, alert: Alert, row: Row, staff_id: int | None, *, now: datetime) -> bool:
     """Add an alert to a page that has not left yet. False when it leaves this very moment."""
-    together = [*(other for other in alerts_of(session, row) if other.id != alert.id), alert]
-    open_ones = [one for one in together if one.status == "open"] or [alert]
+    others = (
+        select(Alert)
+        .join(AlertPage, AlertPage.alert_id == Alert.id)
+        .where(_is_about(row), Alert.id != alert.id, Alert.status == "open")
+    )
+    other = session.scalar(others.order_by(Alert.severity.desc(), Alert.id.desc()).limit(1))
+    count = 1 + (session.scalar(select(func.count()).select_from(others.subquery())) or 0)
+    gravest = alert if other is None else gravest_of([alert, other])
     values: dict[str, Any] = {"expires_at": now + PAGE_LASTS}
     if isinstance(row, Outbox):
-        body = text_of(open_ones)
+        body = text_of(gravest, count)
         values |= {"segments": segments.count(body).parts}
     else:
-        body = notice_of(open_ones)
+        body = notice_of(gravest, count)
     if alert.severity == _EMERGENCY:
         values |= {"not_before": min(row.not_before, now)}
     table = type(row)
@@ -153,8 +150,8 @@ def _join(session: Session, alert: Alert, row: Row, *, now: datetime) -> bool:
     session.refresh(row)
     if changed.rowcount != 1:
         return False
-    if len(together) > len(alerts_of(session, row)):
-        staff_id = session.scalar(select(AlertPage.staff_id).where(_is_about(row)).limit(1))
+    known = select(AlertPage.id).where(_is_about(row), AlertPage.alert_id == alert.id).limit(1)
+    if session.scalar(known) is None:
         _link(session, alert, row, staff_id, now=now)
     return True
 
