@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -153,12 +153,12 @@ def takeover(url: str, *, runs: int = 3) -> None:
         with FakeTwilio() as fake, tempfile.TemporaryDirectory() as logs:
             environ = at_the_provider(url, fake)
             wiring = fresh(environ)
-            queue_texts(wiring, 600, pace=10.0)
             with Workers(environ, lease_seconds=lanes.LEASE.total_seconds(), log_dir=Path(logs)) as workers:
                 workers.start()
                 workers.start()
-                wait_for(lambda fake=fake: len(sent_by(fake)) > 20, seconds=90)
-                wait_for(lambda wiring=wiring: _both_beat(wiring), seconds=90)
+                wait_for(lambda wiring=wiring: _both_beat(wiring), seconds=90, what="two workers")
+                queue_texts(wiring, 60, pace=5.0)
+                wait_for(lambda fake=fake: len(sent_by(fake)) > 10, seconds=90, what="the first texts")
                 workers.of(wait_for(lambda wiring=wiring: _holder(wiring))).send_signal(signal.SIGKILL)
                 killed = time.monotonic()
                 time.sleep(0.5)  # what was under way has come in
@@ -407,13 +407,13 @@ def _forked(environ: dict[str, str]) -> None:
     os._exit(0)
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__)
     names = ("takeover", "cost", "latency", "kills")
     options.add_argument("--trials", type=int, default=10, help="how often a worker is killed (the full run: 100)")
     options.add_argument("--only", nargs="*", choices=names, default=names)
     options.add_argument("--zygote", action="store_true", help=argparse.SUPPRESS)
-    given = options.parse_args()
+    given = options.parse_args(words)
     if given.zygote:
         zygote()
         return
