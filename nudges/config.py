@@ -43,8 +43,11 @@ class Settings:
     tick_seconds: float
     sequences_dir: Path | None
     twilio: TwilioSettings | None
+    log: str = "words"  # or "json": one object a line
+    ping_url: str | None = None  # told each minute that all is well
 
 
+LOGS = ("words", "json")
 ENGINES = ("embedded", "distributed")
 DEV_KEY = base64.urlsafe_b64encode(b"nudges-development-only-key-32b!").decode()
 
@@ -80,6 +83,8 @@ class _Reader:
             tick_seconds=self.seconds("NUDGES_TICK_SECONDS", default=2.0),
             sequences_dir=Path(path) if (path := self.get("NUDGES_SEQUENCES_DIR")) else None,
             twilio=self.twilio(production=production) if channel == "twilio" else None,
+            log=self.choice("NUDGES_LOG", LOGS, default="words"),
+            ping_url=self.ping_url(),
         )
         if self.faults:
             raise ConfigError("Nudges cannot start:\n  " + "\n  ".join(self.faults))
@@ -149,6 +154,12 @@ class _Reader:
             self.faults.append("NUDGES_PUBLIC_URL should look like https://nudges.example.org.")
         if production and channel == "twilio" and parts.scheme != "https":
             self.faults.append("NUDGES_PUBLIC_URL should start with https:// in production.")
+        return value
+
+    def ping_url(self) -> str | None:
+        value = self.get("NUDGES_PING_URL")
+        if value is not None and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
+            self.faults.append("NUDGES_PING_URL should look like https://hc-ping.com/your-check.")
         return value
 
     def keys(self, *, production: bool) -> tuple[bytes, ...]:

@@ -20,7 +20,18 @@ from nudges.engine.distributed import DistributedEngine
 from nudges.engine.embedded import EmbeddedEngine
 from nudges.engine.waking import Waker
 from nudges.web import auth, context, filters, health, hooks, phone, security
-from nudges.web.admin import places, programs, records, rota, sequence_drafts, sequences, signing, staff_accounts
+from nudges.web.admin import (
+    personal_data,
+    places,
+    programs,
+    records,
+    rota,
+    sending,
+    sequence_drafts,
+    sequences,
+    signing,
+    staff_accounts,
+)
 from nudges.web.admin.crisis import bench, drafts, lines, phrases, rehearsal
 from nudges.web.counselor import alerts, care, conversation, enroll, families, importing, inbox, on_call
 from nudges.web.pages import page
@@ -68,7 +79,7 @@ def register_areas(app: Flask) -> None:
         app.register_blueprint(area)
     for area in (families.area, enroll.area, care.area, conversation.area, alerts.area, inbox.area):
         app.register_blueprint(area)
-    for area in (importing.area, on_call.area, rota.area):
+    for area in (importing.area, on_call.area, rota.area, sending.area, personal_data.area):
         app.register_blueprint(area)
     for area in (sequences.area, sequence_drafts.area, staff_accounts.area, programs.area, records.area):
         app.register_blueprint(area)

@@ -24,6 +24,7 @@ from nudges.library import places
 from nudges.models.family import Parent
 from nudges.models.program import Heartbeat, Program
 from nudges.outbound import lanes, planner, reconcile, sender, simulated
+from nudges.upkeep import outlook, pings
 from nudges.wiring import Wiring
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ def take_turn(engine: Engine, duty: Duty, wiring: Wiring, turn: Turn) -> float |
     done = safely(duty, wiring)
     if done is None:
         return None
+    if duty.name == "watch":
+        pings.ping(wiring.sessions, wiring.settings.ping_url, now=wiring.clock.now())
     if duty.wakes is not None and done.get(duty.wakes_for):
         engine.wake(duty.wakes)
     at = duty.due(wiring) if duty.due is not None else None
@@ -200,6 +203,7 @@ def watch(wiring: Wiring) -> dict[str, int]:
         for program in session.scalars(select(Program)).all():
             places.remind(session, program, now=now)
         watched = {**escalation.watch(session, now), **drill.upkeep(session, now=now)}
+        watched["behind"] = outlook.watch(session, now)
     replayed = replay_spool(wiring)
     looked = reconcile.look(wiring.sessions, wiring.channel, clock=wiring.clock)
     return {**watched, "replayed": replayed, **asdict(looked)}

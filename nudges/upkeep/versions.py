@@ -29,6 +29,11 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def is_newer(revision: str | None) -> bool:
+    """Whether a later release has migrated the database: while one is brought in, both run side by side."""
+    return revision is not None and revision not in known()
+
+
 @cache
 def known() -> frozenset[str]:
     """Every migration of this code."""
