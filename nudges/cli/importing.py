@@ -53,6 +53,8 @@ def _import(built: Wiring, file: Path, *, applies: bool, email: str | None) -> b
         program = session.scalar(select(Program).order_by(Program.id).limit(1))
         if program is None:
             raise IntakeError("There is no program yet. Make one: python -m nudges create-admin")
+        if built.settings.production:
+            intake.refuse_unsigned_crisis(session, program.id)
         by = _staff_id(built, email)
         reading = intake_file.read(
             file.read_bytes(), country=program.country, timezone=program.timezone, today=now.date()

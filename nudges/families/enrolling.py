@@ -86,7 +86,6 @@ def add_parent(
        confirming digit, and is welcomed by the answer to it
     """
     number, shown = _checked(session, family, name=name, phone=phone, language=language, profile=profile)
-    refuse_unsigned_crisis(session, family.program_id)
     by_text = consent.medium == "text"
     parent = Parent(
         program_id=family.program_id,
@@ -185,7 +184,11 @@ def _signed_version(session: Session, program_id: int, key: str) -> SequenceVers
 
 
 def refuse_unsigned_crisis(session: Session, program_id: int) -> None:
-    """Replies to danger are never held back, so a clinician has to have read them before anybody can need one."""
+    """Replies to danger are never held back, so a clinician has to have read them before anybody can need one.
+
+    Asked at every door of enrollment in production. A trial has no real family; its pages only say what is missing.
+    Raises EnrollError.
+    """
     program = session.get_one(Program, program_id)
     waiting = signing.waiting(session, program_id, texts.of_crisis(program.country))
     if waiting:

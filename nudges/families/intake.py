@@ -77,8 +77,16 @@ class Beginning:
     starts: tuple[Start, ...]
 
 
+def refuse_unsigned_crisis(session: Session, program_id: int) -> None:
+    """Raises IntakeError when nobody can be enrolled at all. Asked in production."""
+    try:
+        enrolling.refuse_unsigned_crisis(session, program_id)
+    except enrolling.EnrollError as error:
+        raise IntakeError(str(error)) from None
+
+
 def check(session: Session, program: Program, rows: Sequence[Row], *, now: datetime) -> Checked:
-    """Hold rows against the program. Raises IntakeError when nobody can be enrolled at all."""
+    """Hold rows against the program."""
     return _Checking(session, program, now).check(rows)
 
 
@@ -88,10 +96,6 @@ class _Checking:
     def __init__(self, session: Session, program: Program, now: datetime) -> None:
         self.session, self.program, self.now = session, program, now
         self.faults: list[Fault] = []
-        try:
-            enrolling.refuse_unsigned_crisis(session, program.id)
-        except enrolling.EnrollError as error:
-            raise IntakeError(str(error)) from None
         self.beginnings = Beginnings(session, program, now)
         staff = select(Staff).where(Staff.program_id == program.id, Staff.is_active)
         self.counselors = {person.email: person.id for person in session.scalars(staff)}

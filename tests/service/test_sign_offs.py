@@ -128,12 +128,12 @@ def people_committed(sessions, now):
         return factories.people(session, now=now)
 
 
-def test_nobody_is_enrolled_before_the_replies_to_danger_are_signed(session, people, now):
+def test_unsigned_replies_to_danger_are_named_to_whoever_would_enroll_a_family(session, people, now):
     without(session, people.program, texts.CRISIS)
     with pytest.raises(
         EnrollError, match="before the replies to danger are signed off: US emergency needs a clinician"
     ):
-        a_parent(session, people.family, now=now)
+        enrolling.refuse_unsigned_crisis(session, people.program.id)
 
 
 def test_a_real_program_begins_with_nothing_signed_and_a_demo_with_demo_marks(session, now):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from nudges.families.snapshots import profile_of
 from nudges.models.family import Consent, Family, FamilyStaff, KeyDate, Parent
+from nudges.models.library import SignOff
 from nudges.models.sequences import Enrollment
+from nudges.web.context import WIRING
 from nudges.web.counselor.enroll_form import hours_text, week
+from nudges.wiring import Wiring
 from tests.web.conftest import World
 
 GOOD = {
@@ -138,3 +144,15 @@ def test_a_profile_comes_back_as_it_was_typed_and_changes(ana: FlaskClient, db: 
 def test_hours_are_read_as_people_write_them(typed: str, stored_as: dict[str, list[str]]) -> None:
     assert week(typed) == stored_as
     assert week(hours_text(stored_as)) == stored_as
+
+
+def test_in_production_nobody_is_enrolled_before_the_replies_to_danger_are_signed(
+    app: Flask, ana: FlaskClient, wired: Wiring, db: sessionmaker[Session]
+) -> None:
+    with db.begin() as session:
+        session.execute(delete(SignOff))
+    app.extensions[WIRING] = replace(wired, settings=replace(wired.settings, production=True))
+    refused = ana.post("/families/new", data=GOOD).get_data(as_text=True)
+    assert "before the replies to danger are signed off" in refused and "Rosa Diaz" in refused, "nothing typed is lost"
+    app.extensions[WIRING] = wired
+    assert ana.post("/families/new", data={**GOOD, "sequences": ["TALK"]}).status_code == 302, "a trial may go on"

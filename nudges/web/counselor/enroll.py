@@ -83,6 +83,8 @@ def _field_of(message: str) -> str:
 def _store(db: Session, family_id: int | None, given: ParentGiven, *, code: str, at: datetime) -> Family:
     member = staff()
     program = program_of_staff(db)
+    if wiring().settings.production:
+        enrolling.refuse_unsigned_crisis(db, program.id)
     if family_id is None:
         family = enrolling.create_family(db, program=program, staff_id=member.id, code=code or None, now=at)
     else:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from nudges.families import intake, intake_file
 from nudges.families.intake import Checked
 from nudges.families.intake_file import Fault, IntakeError, Reading
-from nudges.web.context import now, program_of_staff, staff, transaction
+from nudges.web.context import now, program_of_staff, staff, transaction, wiring
 from nudges.web.forms import Form
 from nudges.web.guards import counselor_area
 from nudges.web.pages import back_to, page
@@ -107,6 +107,8 @@ def _chosen() -> bytes:
 
 def _preview(db: Session, content: bytes) -> Preview:
     program = program_of_staff(db)
+    if wiring().settings.production:
+        intake.refuse_unsigned_crisis(db, program.id)
     reading = intake_file.read(content, country=program.country, timezone=program.timezone, today=now().date())
     checked = intake.check(db, program, reading.rows, now=now())
     own = tuple(known for known in checked.ready if staff().is_admin or known.counselor_id == staff().id)
