@@ -155,4 +155,4 @@ def test_in_production_nobody_is_enrolled_before_the_replies_to_danger_are_signe
     refused = ana.post("/families/new", data=GOOD).get_data(as_text=True)
     assert "before the replies to danger are signed off" in refused and "Rosa Diaz" in refused, "nothing typed is lost"
     app.extensions[WIRING] = wired
-    assert ana.post("/families/new", data={**GOOD, "sequences": ["TALK"]}).status_code == 302, "a trial may go on"
+    assert ana.post("/families/new", data={**GOOD, "sequences": ["TALK"]}).status_code == 303, "a trial may go on"
