@@ -186,6 +186,15 @@ def burst(port: int) -> list[tuple[float, bool]]:
         return [call.result() for call in calls]
 
 
+def _wait_until_stored(built: wiring.Wiring) -> None:
+    """A text that was answered from the spool is handled at one of the next beats."""
+    for _ in range(60):
+        with built.sessions() as session:
+            if session.scalar(select(func.count(Inbound.id))) == TEXTS:
+                return
+        time.sleep(0.5)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{folder}/load.sqlite3"
@@ -193,6 +202,7 @@ def main() -> None:
         prepare(built, SystemClock().now())
         with served(url, f"{folder}/spool") as port:
             results = burst(port)
+            _wait_until_stored(built)
         with built.sessions() as session:
             alerts = session.scalar(select(func.count(Alert.id)).where(Alert.level != "system")) or 0
             stored = session.scalar(select(func.count(Inbound.id))) or 0

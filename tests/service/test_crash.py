@@ -52,7 +52,7 @@ def parent(sessions, now):
 def text_in(environ, parent, where):
     """Twilio posts the text to a process that dies `where`. Returns how it ended and what it answered."""
     command = [sys.executable, "-m", "tests.support.killed", where, CRISIS, parent.phone, SID]
-    ended = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     return ended.returncode, ended.stdout
 
 
