@@ -16,12 +16,13 @@ from nudges.crisis import edition
 from nudges.models.family import KeyDate
 from nudges.models.library import LocalResource
 from nudges.models.messages import Inbound
+from nudges.models.on_call import RotaOverride, RotaShift, RotaSwap, StaffAddress
 from nudges.models.phrases import Drill, PhraseChange, PhraseVersion
 from nudges.models.safety import Alert, Hold, Task
 from tests.web.conftest import MONDAY, World
 
 ADMIN = {"sequences", "sequence_drafts", "staff_accounts", "programs", "records", "places"}
-ADMIN |= {"desk", "desk_bench", "desk_phrases", "desk_drafts", "desk_lines"}
+ADMIN |= {"rota", "desk", "desk_bench", "desk_phrases", "desk_drafts", "desk_lines"}
 OPEN = {"auth", "health", "hooks", "phone"}  # each guards itself otherwise: a password, a signature, the demo
 
 
@@ -106,7 +107,21 @@ def places(db: sessionmaker[Session], world: World) -> dict[str, object]:
             "key": "TALK",
             "number": 1,
             **desk,
+            **_of_the_rota(session, world),
         }
+
+
+def _of_the_rota(session: Session, world: World) -> dict[str, object]:
+    """A turn, an exception, an offer and an address."""
+    common = {"program_id": 1, "role": "first"}
+    dates = {"starts_at": MONDAY, "ends_at": MONDAY + timedelta(days=1)}
+    shift = RotaShift(**common, weekday=0, start_minute=0, end_minute=0, staff_id=world.ana)
+    override = RotaOverride(**common, **dates, staff_id=world.ana, made_at=MONDAY)
+    swap = RotaSwap(**common, **dates, offered_by=world.cal, offered_at=MONDAY, status="offered")
+    address = StaffAddress(program_id=1, url="json://pager.example", service="JSON", created_at=MONDAY)
+    session.add_all([shift, override, swap, address])
+    session.flush()
+    return {"shift_id": shift.id, "override_id": override.id, "swap_id": swap.id, "address_id": address.id}
 
 
 def _of_the_desk(session: Session, world: World) -> dict[str, object]:
