@@ -90,7 +90,7 @@ def say(lines: Iterable[Line]) -> bool:
     """Print lines as they come; True when one failed."""
     failed = False
     for line in lines:
-        click.echo(f"{click.style(line.status.ljust(4), fg=COLOURS[line.status])}  {line.name:<14} {line.words}")
+        click.echo(f"{click.style(line.status.ljust(4), fg=COLOURS[line.status])}  {line.name:<20} {line.words}")
         failed = failed or line.status == "fail"
     return failed
 

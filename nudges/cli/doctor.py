@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Iterator
+from functools import partial
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from nudges import config, wiring
+from nudges.cli.backup import say
+from nudges.clock import SystemClock
 from nudges.config import ConfigError, Settings
-from nudges.ledger import record
-from nudges.models.program import Heartbeat
-from nudges.web.health import readiness
+from nudges.upkeep import examining
+from nudges.upkeep.backups import Line
+from nudges.upkeep.examining import safely
+from nudges.wiring import Wiring
 
 
 @click.command()
@@ -21,41 +26,35 @@ def doctor() -> None:
     try:
         settings = config.load()
     except ConfigError as error:
-        _line("fail", "settings", str(error).replace("\n", " "))
+        first, *faults = str(error).splitlines()
+        say(examining.fail("settings", fault.strip()) for fault in faults or [first])
         sys.exit(1)
-    _line("ok", "settings", f"{settings.channel} channel, {'production' if settings.production else 'trial'}")
-    lines = [_check_zones(), *_check_service(settings)]
-    for status, name, words in lines:
-        _line(status, name, words)
-    sys.exit(1 if any(status == "fail" for status, _, _ in lines) else 0)
+    sys.exit(1 if say(_lines(settings)) else 0)
 
 
-def _line(status: str, name: str, words: str) -> None:
-    colour = {"ok": "green", "warn": "yellow", "fail": "red"}[status]
-    click.echo(f"{click.style(status.ljust(4), fg=colour)}  {name:<12} {words}")
-
-
-def _check_zones() -> tuple[str, str, str]:
+def _lines(settings: Settings) -> Iterator[Line]:
+    machine = SystemClock()
+    yield from safely("settings", partial(examining.settings_lines, os.environ, settings))
+    yield from safely("disk", partial(examining.disk_lines, settings))
     try:
-        ZoneInfo("America/Chicago")
-    except ZoneInfoNotFoundError:
-        return "fail", "time zones", "no time-zone data; install the tzdata package"
-    return "ok", "time zones", "present"
-
-
-def _check_service(settings: Settings) -> list[tuple[str, str, str]]:
-    built = wiring.build(settings)
-    now = built.clock.now()
+        built = wiring.build(settings)
+    except Exception as error:
+        words = (
+            f"cannot be built ({type(error).__name__}): {error}" if isinstance(error, ValueError) else "cannot be built"
+        )
+        yield examining.fail("service", words)
+        return
     try:
-        with built.sessions() as session:
-            checks = readiness(session, now, expects_beats=session.get(Heartbeat, "plan") is not None)
-            faults = record.verify(session)
-    except SQLAlchemyError as error:
-        mend = "run `python -m nudges migrate`, and check NUDGES_DATABASE_URL"
-        return [("fail", "database", f"cannot be read ({type(error).__name__}); {mend}")]
+        yield from safely("database", lambda: _database(built, machine))
+        yield from safely("twilio", lambda: _twilio(built, machine))
     finally:
         built.engine.dispose()
-    lines = [("ok", "database", built.engine.dialect.name)]
-    lines += [("ok" if check.is_ok else "fail", check.name, check.words) for check in checks]
-    lines.append(("fail", "ledger", faults[0]) if faults else ("ok", "ledger", "every entry is as it was written"))
-    return lines
+
+
+def _database(built: Wiring, machine: SystemClock) -> Iterator[Line]:
+    return examining.database_lines(built.engine, built.settings, built.clock.now(), machine.now())
+
+
+def _twilio(built: Wiring, machine: SystemClock) -> Iterator[Line]:
+    with Session(built.engine) as session:
+        yield from examining.twilio_lines(built.settings, session, machine.now())

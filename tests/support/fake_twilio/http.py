@@ -72,6 +72,8 @@ class Handler(BaseHTTPRequestHandler):
         fake, parts = self.server.fake, urlsplit(self.path)
         if parts.path.startswith("/fake/"):
             return self._control({})
+        if fake.account.is_about(parts.path):
+            return self._account(parts.path)
         found = _ROUTE.fullmatch(parts.path)
         if found is None or found[1] != fake.account_sid:
             return self._refuse(404, 20404)
@@ -84,6 +86,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             return self._play(fake.scripted(), lambda: self._page(dict(parse_qsl(parts.query))))
         return self._create(form, fake.scripted())
+
+    def _account(self, path: str) -> None:
+        if not self._is_authenticated():
+            return self._refuse(401, 20003)
+        resource = self.server.fake.account.resource(path, self.server.fake.account_sid)
+        return self._refuse(404, 20404) if resource is None else self._answer(200, resource)
 
     def _is_authenticated(self) -> bool:
         fake = self.server.fake

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import TracebackType
 
 from nudges.clock import Clock, SystemClock
+from tests.support.fake_twilio.account import Account
 from tests.support.fake_twilio.behaviour import Behaviour, accept
 from tests.support.fake_twilio.http import ApiServer
 from tests.support.fake_twilio.rules import fault_of
@@ -56,6 +57,7 @@ class FakeTwilio:
         self.calls: list[tuple[str, str]] = []  # method and path of each authenticated call
         self.peers: list[tuple[str, int]] = []  # the address that each of them came from
         self.stopping = threading.Event()
+        self.account = Account()
         self._auto_callbacks = auto_callbacks
         self._advanced_opt_out = advanced_opt_out
         self._script: deque[Behaviour] = deque()
