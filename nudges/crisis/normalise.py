@@ -253,7 +253,7 @@ class Speller:
         return self._stretched(word) or self._glued(word) or self._typo(word)
 
     def _leet(self, word: str) -> tuple[str, ...]:
-        """`su1c1de`, `k!ll`, `s*icide`; only when the result is a word, so `12yo` and `call!` stay."""
+        """`su1c1de`, `k!ll`, `s*icide`; else only with a sign between letters, so `12yo` and `call!` stay."""
         word = word.rstrip("!'")
         if len(word) > 24 or not _LEET_MARKS.intersection(word) or not any(c.isalpha() for c in word):
             return ()
@@ -266,7 +266,12 @@ class Speller:
             glued = self._glued(found) if found.isalpha() else ()
             if glued:
                 return glued
-        return ()
+        # A sign between two letters is a disguise also in a word that we do not know: `tr4il3r`.
+        plain = word.translate(_LEET)
+        inside = any(
+            a.isalpha() and not b.isalpha() and c.isalpha() for a, b, c in zip(word, word[1:], word[2:], strict=False)
+        )
+        return (plain,) if inside and plain.isalpha() else ()
 
     def _starred(self, word: str) -> str:
         """One hidden letter at a time (`s*icide`, `s#icide`), at most two."""
