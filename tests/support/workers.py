@@ -68,7 +68,7 @@ class Workers:
 Seen = TypeVar("Seen")
 
 
-def wait_for(look: Callable[[], Seen], *, seconds: float = 30.0, what: str = "it") -> Seen:
+def wait_for(look: Callable[[], Seen], *, seconds: float = 60.0, what: str = "it") -> Seen:
     """Look until there is something to see, and return it; fail when there never is."""
     until = time.monotonic() + seconds
     while not (seen := look()):
