@@ -159,6 +159,14 @@ def start_sequence(
     snapshots.save_or_raise(session, parent, thread, now=now)
     if not only:
         _ask_for_date(session, parent, entry.missing_date(key, thread), now=now)
+    details = {"version": version.number, "at_step": at_step}
+    _record_start(session, parent, key, details, staff_id=staff_id, now=now)
+    return row
+
+
+def _record_start(
+    session: Session, parent: Parent, key: str, details: Mapping[str, Any], *, staff_id: int | None, now: datetime
+) -> None:
     record.append(
         session,
         at=now,
@@ -167,9 +175,8 @@ def start_sequence(
         family_id=parent.family_id,
         parent_id=parent.id,
         subject=f"sequence:{key}",
-        details={"version": version.number, "at_step": at_step},
+        details=details,
     )
-    return row
 
 
 def _signed_version(session: Session, program_id: int, key: str) -> SequenceVersion:
