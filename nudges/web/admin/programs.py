@@ -11,11 +11,12 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from nudges.families import snapshots
+from nudges.families.hours import hours_text, week
 from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.program import Program
 from nudges.web.context import now, program_of_staff, staff, transaction
-from nudges.web.counselor.enroll_form import ZONES, hours_text, week
+from nudges.web.counselor.enroll_form import ZONES
 from nudges.web.forms import Form
 from nudges.web.guards import admin_area
 from nudges.web.pages import back_to, page
