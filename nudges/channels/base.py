@@ -33,16 +33,29 @@ class Accepted:
 
 
 class Action(StrEnum):
-    """What a refusal asks of us. Provider codes are mapped to these in one table beside each client."""
+    """What a refusal asks of us. Provider codes are mapped to these in one table beside each client.
+
+    outbound.refusals says what each of them does.
+    """
 
     SUPPRESS = "suppress"  # the person has opted out: record it, never retry
-    NUMBER_INVALID = "number_invalid"  # no such number any more
+    BLOCKED = "blocked"  # a carrier blocks us, perhaps for the person: stop as after an opt-out, and tell staff
+    NUMBER_INVALID = "number_invalid"  # no such number any more, or somebody else's
     NUMBER_LANDLINE = "number_landline"  # cannot receive texts
     RETRY_BACKOFF = "retry_backoff"  # never processed: safe to try again after `retry_after_seconds`
+    SLOW_DOWN = "slow_down"  # too fast for this sender: try again, at a lower pace
     RETRY_LATER = "retry_later"  # a passing fault: at most two more tries, hours apart, if still relevant
-    PAUSE_LANE = "pause_lane"  # this sender is full or capped for a while
+    RETRY_ONCE = "retry_once"  # the same, but one more try only
+    PAUSE_LANE = "pause_lane"  # this sender is full or not ready: it rests for an hour
+    CAPPED_TODAY = "capped_today"  # this sender has used up a carrier's day
+    PAUSE_ALL = "pause_all"  # the account has used up an hour or a day: every sender rests
+    STOP_LANE = "stop_lane"  # this sender is not allowed to text: keep its queue, alert the operator
     STOP_ALL = "stop_all"  # account or configuration: keep the queue, send nothing, alert the operator
     ALERT = "alert"  # do not retry, tell the operator
+    ALERT_AND_REST = "alert_and_rest"  # the same, and this sender rests: the next text would fare no better
+    FILTERED = "filtered"  # the words were filtered: do not retry; a step that it happens to again is held back
+    HOLD = "hold"  # a code that nobody knows: do not retry, a person decides
+    BREAK_LOOP = "break_loop"  # two machines answer each other: replies to this number rest, tell the operator
     BUG = "bug"  # our own mistake: do not retry, tell the operator
     EXPIRED = "expired"  # the provider held it past its validity
     RECONCILE = "reconcile"  # outcome unknown: look before anything else
@@ -80,6 +93,7 @@ class Found:
     status: str
     created_at: datetime
     error_code: str | None = None
+    action: Action | None = None  # what a failure asks of us
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,7 @@ from urllib3.exceptions import SSLError as HandshakeError
 from nudges.channels.base import Accepted, Action, ChannelError, Found, Outgoing
 from nudges.channels.twilio_errors import action_for, is_permanent, title_of
 from nudges.channels.twilio_http import Answer, Endpoint, GuardedHttpClient
-from nudges.channels.twilio_webhooks import our_status
+from nudges.channels.twilio_webhooks import FAILED, our_status
 
 logger = logging.getLogger(__name__)
 
@@ -156,12 +156,15 @@ def _pages(client: Any, to: str) -> Iterator[list[Any]]:
 
 
 def _found(message: Any) -> Found:
+    status = our_status(message.status)
+    code = None if message.error_code is None else str(message.error_code)
     return Found(
         provider_id=message.sid,
         body=message.body or "",
-        status=our_status(message.status),
+        status=status,
         created_at=message.date_created,
-        error_code=None if message.error_code is None else str(message.error_code),
+        error_code=code,
+        action=action_for(code) if status in FAILED else None,
     )
 
 

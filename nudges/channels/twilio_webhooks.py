@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 _OUR_STATUSES: Final = frozenset(
     "accepted scheduled queued sending sent delivered undelivered failed canceled read".split()
 )
-_FAILED: Final = frozenset({"failed", "undelivered"})
+FAILED: Final = frozenset({"failed", "undelivered"})
 UNKNOWN_STATUS: Final = "unknown"
 
 # All that XML 1.0 cannot carry, escaped or not: one such character makes the whole answer unreadable.
@@ -75,7 +75,7 @@ def receipt_from(form: Mapping[str, str], attempt_id: str | None) -> Receipt:
         provider_id=_message_sid(form),
         status=status,
         error_code=code,
-        action=action_for(code) if status in _FAILED else None,
+        action=action_for(code) if status in FAILED else None,
         raw=_plain(form),
     )
 

@@ -129,6 +129,13 @@ def mark_phone_problem(session: Session, parent: Parent, problem: str | None, *,
     _record(session, parent, "parent.phone_problem", now=now, by="system:receipts", details={"problem": problem})
 
 
+def void_consent(session: Session, parent: Parent, *, how: str, now: datetime) -> None:
+    """Consent is a person's at a number: when the number may be somebody else's, it has to be given anew."""
+    given = ConsentGiven(medium="text", wording_version=consent.WORDING_VERSION, language=parent.language)
+    consent.revoke(session, parent, given, how=how, now=now)
+    _record(session, parent, "parent.consent_void", now=now, by="system:receipts", details={"how": how})
+
+
 def set_key_date(
     session: Session,
     parent: Parent,

@@ -214,7 +214,7 @@ def _record_reply(received: Received, body: str, alert: Alert) -> str | None:
     session.add(row)
     session.flush()
     why = row.status_reason or ""
-    session.add(OutboxEvent(outbox_id=row.id, from_status="queued", to_status="accepted", reason=why, at=received.now))
+    session.add(OutboxEvent(outbox_id=row.id, from_status="sending", to_status="accepted", reason=why, at=received.now))
     return row.attempt_id
 
 

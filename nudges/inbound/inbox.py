@@ -203,8 +203,23 @@ def is_looping(received: Received) -> bool:
         .limit(MOST_TEXTS)
     )
     rows = received.session.execute(recent).all()
-    if sum(row.reply is not None for row in rows) >= MOST_REPLIES:
+    if sum(row.reply is not None for row in rows) >= MOST_REPLIES or _is_resting(received):
         return True
     now_says = intents.fold(received.incoming.body)
     last = rows[: SAME_TEXTS - 1]
     return len(last) == SAME_TEXTS - 1 and all(intents.fold(row.body) == now_says for row in last)
+
+
+def _is_resting(received: Received) -> bool:
+    """Has the carrier broken a loop with this number within the hour? outbound.endings leaves such a task."""
+    parent = received.sender.parent
+    if parent is None:
+        return False
+    told = select(Task.id).where(
+        Task.family_id == parent.family_id,
+        Task.parent_id == parent.id,
+        Task.kind == "loop",
+        Task.inbound_id.is_(None),
+        Task.created_at > received.now - LOOP_LASTS,
+    )
+    return received.session.scalars(told.limit(1)).one_or_none() is not None

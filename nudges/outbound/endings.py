@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from nudges.alerts import paging
@@ -17,11 +18,38 @@ from nudges.models.program import Program
 from nudges.models.safety import Task
 from nudges.models.sequences import StepOutcome
 from nudges.outbound import outbox
-from nudges.outbound.status import CANCELLED, EXPIRED
+from nudges.outbound.status import CANCELLED, EXPIRED, FAILED, UNDELIVERED
 from schedules import plan, state
 
+LEAST_LEFT: Final = timedelta(seconds=60)  # of a text's moment, for another try to make sense
+_STOPS: Final = frozenset((Action.SUPPRESS, Action.BLOCKED))
+_PASSING: Final = frozenset((Action.RETRY_LATER, Action.RETRY_ONCE))
 _PHONE_PROBLEMS: Final = {Action.NUMBER_INVALID: "invalid", Action.NUMBER_LANDLINE: "landline"}
+_TASKS: Final[Mapping[Action, tuple[str, str]]] = {
+    Action.NUMBER_INVALID: (
+        "phone_problem",
+        "Texts cannot reach this parent: the number is invalid, or somebody else has it now. "
+        "Ask for another one, and for consent again.",
+    ),
+    Action.NUMBER_LANDLINE: (
+        "phone_problem",
+        "Texts cannot reach this parent: the number is a landline. Ask for another one.",
+    ),
+    Action.BLOCKED: (
+        "carrier_block",
+        "The carrier blocks our texts to this parent. It may be a STOP that we did not see, so texts have ended. "
+        "Ask the parent before anything else is sent.",
+    ),
+    Action.HOLD: (
+        "step",
+        "A text did not reach this parent, for a reason that nobody here knows. Look at it in Records, texts out, "
+        "and decide whether to write in person.",
+    ),
+    Action.BREAK_LOOP: ("loop", "This number and we answered each other too often. Replies rest for an hour."),
+}
 _TASK_DUE: Final = timedelta(days=1)
+_DAYS_IN_A_ROW: Final = 3
+_LAST_TEXTS: Final = 20
 
 
 def end(
@@ -48,7 +76,7 @@ def end(
     if not moved:
         return False
     if parent is not None:
-        _tell_phone(session, parent, action, now=now)
+        heed(session, parent, action, now=now)
         if row.gate:
             _forget(session, row, parent, to_status, reason, has_gone=has_gone, now=now)
     if row.category in outbox.URGENT:
@@ -56,24 +84,56 @@ def end(
     return True
 
 
-def _tell_phone(session: Session, parent: Parent, action: Action | None, *, now: datetime) -> None:
-    if action is Action.SUPPRESS and parent.status != "opted_out":
+def heed(session: Session, parent: Parent, action: Action | None, *, now: datetime) -> None:
+    """What a failure says about the phone, whatever becomes of this text: it counts even when it comes too late."""
+    if action in _STOPS and parent.status != "opted_out":
         care.opt_out(session, parent, how="the carrier says so", now=now, by="system:carrier")
     problem = _PHONE_PROBLEMS.get(action) if action is not None else None
     if problem is not None and parent.phone_problem is None:
         care.mark_phone_problem(session, parent, problem, now=now)
-        session.add(
-            Task(
-                program_id=parent.program_id,
-                family_id=parent.family_id,
-                parent_id=parent.id,
-                priority=2,
-                kind="phone_problem",
-                words=f"Texts cannot reach this parent: the number is {problem}. Ask for another one.",
-                due_at=now + _TASK_DUE,
-                created_at=now,
-            )
+        if action is Action.NUMBER_INVALID:
+            care.void_consent(session, parent, how="the number may belong to somebody else now", now=now)
+    kind, words = _TASKS.get(action, ("", "")) if action is not None else ("", "")
+    if action in _PASSING and _came_back_for_days(session, parent):
+        kind, words = "phone_unreachable", "Texts came back on three days in a row. Ask whether the number is right."
+    if kind:
+        _ask_staff(session, parent, kind, words, now=now)
+
+
+def _came_back_for_days(session: Session, parent: Parent) -> bool:
+    """Have the last texts all come back, on three different days or more?"""
+    last = session.execute(
+        select(Outbox.status, Outbox.attempted_at)
+        .where(Outbox.parent_id == parent.id, Outbox.attempted_at.is_not(None))
+        .order_by(Outbox.created_at.desc(), Outbox.id.desc())
+        .limit(_LAST_TEXTS)
+    )
+    days: set[date] = set()
+    for status, attempted_at in last:
+        if attempted_at is None or status not in (FAILED, UNDELIVERED):
+            break
+        days.add(attempted_at.date())
+    return len(days) >= _DAYS_IN_A_ROW
+
+
+def _ask_staff(session: Session, parent: Parent, kind: str, words: str, *, now: datetime) -> None:
+    """One open task of a kind is enough for each parent."""
+    is_open = select(Task.id).where(Task.parent_id == parent.id, Task.kind == kind, Task.done_at.is_(None))
+    if session.scalars(is_open.limit(1)).one_or_none() is not None:
+        return
+    session.add(
+        Task(
+            program_id=parent.program_id,
+            family_id=parent.family_id,
+            parent_id=parent.id,
+            priority=2,
+            kind=kind,
+            words=words,
+            due_at=now + _TASK_DUE,
+            created_at=now,
         )
+    )
+    session.flush()
 
 
 def _forget(

@@ -1,4 +1,4 @@
-"""Two things that must never go out, whatever planned them: an unsigned text, and a name of the family.
+"""What must never go out, whatever planned it: an unsigned text, a name of the family, words that carriers filter.
 
 Asked just before the call, beside the gate. The gate knows moments and holds; it is pure, and what is signed and what
 people are called stands in the database.
@@ -19,6 +19,7 @@ from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.safety import Task
 from nudges.models.sequences import SequenceRow, SequenceVersion
+from nudges.outbound import filtered
 from schedules.values import Kind
 
 _AUTOMATED: Final = frozenset(("nudge", "reply", "system"))  # not a person's own words, never an answer to danger
@@ -27,7 +28,8 @@ _TASK_DUE: Final = timedelta(days=1)
 
 def objections(session: Session, rows: Sequence[Outbox], parents: Mapping[int, Reading]) -> dict[int, str]:
     """Why a text must not go, by its id; nothing for texts that may."""
-    found = _unsigned(session, [row for row in rows if row.gate and _is_gated(row.gate)])
+    found = filtered.held_back(session, rows)
+    found |= _unsigned(session, [row for row in rows if row.gate and _is_gated(row.gate)])
     automated = [row for row in rows if row.category in _AUTOMATED and row.parent_id in parents and row.id not in found]
     return found | _naming(session, automated, parents)
 

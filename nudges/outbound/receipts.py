@@ -13,9 +13,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from nudges.channels.base import Accepted, Action, Receipt
+from nudges.families import snapshots
 from nudges.models.messages import Outbox, ProviderEvent
-from nudges.outbound import endings, outbox
-from nudges.outbound.status import ACCEPTED, EXPIRED, FAILED, SENDING, UNDELIVERED, may_move, of_provider
+from nudges.outbound import endings, outbox, refusals
+from nudges.outbound.refusals import Refusal
+from nudges.outbound.status import (
+    ACCEPTED,
+    EXPIRED,
+    FAILED,
+    QUEUED,
+    SENDING,
+    UNDELIVERED,
+    may_move,
+    of_provider,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +50,30 @@ def apply(session: Session, receipt: Receipt, *, now: datetime) -> bool:
         return False
     if row.provider_id is None:
         _set_provider_id(session, row.id, receipt.provider_id)
-    return _move(session, row, receipt.status, receipt.error_code, receipt.action, now=now)
+    return learn(session, row, receipt.status, receipt.error_code, receipt.action, now=now)
 
 
-def adopt(session: Session, outbox_id: int, provider_id: str, status: str, *, reason: str, now: datetime) -> bool:
-    """The provider has this text as `provider_id`: note it, move to `status`, take in what had come early."""
+def adopt(
+    session: Session,
+    outbox_id: int,
+    provider_id: str,
+    status: str,
+    *,
+    reason: str,
+    now: datetime,
+    error_code: str | None = None,
+    action: Action | None = None,
+) -> bool:
+    """The provider has this text as `provider_id`: note it, move to `status`, take in what had come early.
+
+    A callback may have been faster and the text be back in the queue by now: then this id is of a try that is over.
+    """
     _set_provider_id(session, outbox_id, provider_id)
     row = session.get_one(Outbox, outbox_id, populate_existing=True)
-    moved = _move(session, row, status, None, None, now=now, reason=reason)
+    if row.provider_id != provider_id:
+        return False
+    word = status if of_provider(status) is not None else ACCEPTED  # it is there, whatever it is called
+    moved = learn(session, row, word, error_code, action, now=now, reason=reason)
     early = session.scalars(
         select(ProviderEvent)
         .where(ProviderEvent.provider_id == provider_id, ProviderEvent.outbox_id.is_(None))
@@ -55,8 +82,8 @@ def adopt(session: Session, outbox_id: int, provider_id: str, status: str, *, re
     for event in early:
         event.outbox_id = outbox_id
         row = session.get_one(Outbox, outbox_id, populate_existing=True)
-        action = Action(event.action) if event.action else None
-        moved |= _move(session, row, event.status, event.error_code or None, action, now=now)
+        failure = Action(event.action) if event.action else None
+        moved |= learn(session, row, event.status, event.error_code or None, failure, now=now)
     return moved
 
 
@@ -125,13 +152,13 @@ def _keep(session: Session, receipt: Receipt, row: Outbox | None, *, now: dateti
 def _set_provider_id(session: Session, outbox_id: int, provider_id: str) -> None:
     session.execute(
         update(Outbox)
-        .where(Outbox.id == outbox_id, Outbox.provider_id.is_(None))
-        .values(provider_id=provider_id)
+        .where(Outbox.id == outbox_id, Outbox.provider_id.is_(None), Outbox.status != QUEUED)
+        .values(provider_id=provider_id, looks=0)
         .execution_options(synchronize_session=False)
     )
 
 
-def _move(
+def learn(
     session: Session,
     row: Outbox,
     word: str,
@@ -141,21 +168,24 @@ def _move(
     now: datetime,
     reason: str = "reported by the carrier",
 ) -> bool:
-    """Move to where a provider's word leads, if the table has that move from here."""
+    """Move to where a provider's word leads, if the table has that move from here. True when the text moved.
+
+    What a failure says about the phone counts in any case: an opt-out that comes after the text's end is one.
+    """
     to_status = of_provider(word)
     if to_status == FAILED and action is Action.EXPIRED:
         to_status = EXPIRED
     if to_status is None or to_status == row.status or not may_move(row.status, to_status):
+        _heed_late(session, row, action, now=now)
         return False
     if to_status not in (FAILED, UNDELIVERED, EXPIRED):
         return outbox.move(session, row.id, from_status=row.status, to_status=to_status, reason=reason, now=now)
-    return endings.end(
-        session,
-        row,
-        from_status=row.status,
-        to_status=to_status,
-        reason=f"{reason} ({code or 'no code'})",
-        now=now,
-        action=action,
-        error_code=code,
-    )
+    refusal = Refusal(action=action or Action.ALERT, code=code)
+    was = row.status
+    refusals.take(session, row, refusal, from_status=was, to_status=to_status, now=now, words=reason)
+    return session.get_one(Outbox, row.id, populate_existing=True).status != was
+
+
+def _heed_late(session: Session, row: Outbox, action: Action | None, *, now: datetime) -> None:
+    if action is not None and row.parent_id is not None:
+        endings.heed(session, snapshots.locked(session, row.parent_id), action, now=now)

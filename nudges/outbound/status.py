@@ -11,26 +11,30 @@ ACCEPTED: Final = "accepted"  # the provider has it
 SENT: Final = "sent"  # the carrier has it
 DELIVERED: Final = "delivered"
 UNDELIVERED: Final = "undelivered"  # the carrier gave it back
+UNCONFIRMED: Final = "unconfirmed"  # the provider has had it for its whole moment; nobody said what became of it
 FAILED: Final = "failed"  # refused, or given up
 UNKNOWN: Final = "unknown"  # nobody knows yet whether the provider has it
 EXPIRED: Final = "expired"  # its moment passed
 CANCELLED: Final = "cancelled"  # a person, a STOP or a hold took it back
 
+# What a provider may say became of a text that it had, or may have had.
+_REPORTED: Final = frozenset({SENT, DELIVERED, UNDELIVERED, FAILED, EXPIRED})
+
 ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     QUEUED: frozenset({SENDING, CANCELLED, EXPIRED, FAILED}),
-    # Back to queued only after a definite refusal, or when the call was never made.
-    SENDING: frozenset({QUEUED, ACCEPTED, SENT, DELIVERED, UNDELIVERED, FAILED, UNKNOWN, EXPIRED}),
-    ACCEPTED: frozenset({SENT, DELIVERED, UNDELIVERED, FAILED, EXPIRED}),
-    SENT: frozenset({DELIVERED, UNDELIVERED, FAILED, EXPIRED}),
-    UNKNOWN: frozenset({ACCEPTED, SENT, DELIVERED, UNDELIVERED, FAILED, EXPIRED}),
+    # Back to queued only when the phone certainly has not got it: a definite refusal, now or later, or no call made.
+    SENDING: _REPORTED | {QUEUED, ACCEPTED, UNKNOWN},
+    ACCEPTED: _REPORTED | {QUEUED, UNCONFIRMED},
+    SENT: _REPORTED - {SENT} | {QUEUED, UNCONFIRMED},
+    UNKNOWN: _REPORTED | {QUEUED, ACCEPTED},
     DELIVERED: frozenset(),
     UNDELIVERED: frozenset(),
+    UNCONFIRMED: frozenset(),
     FAILED: frozenset(),
     EXPIRED: frozenset(),
     CANCELLED: frozenset(),
 }
 TERMINAL: Final = frozenset(status for status, following in ALLOWED.items() if not following)
-HANDED_OVER: Final = frozenset({ACCEPTED, SENT, DELIVERED, UNDELIVERED})
 
 # What providers call it → what we call it. Words that are not here move nothing.
 _OF_PROVIDER: Final[Mapping[str, str]] = {

@@ -12,7 +12,7 @@ from twilio.base.exceptions import TwilioException
 import nudges.channels.twilio_errors as twilio_errors
 from nudges.channels.base import Accepted, Action, ChannelError
 from nudges.channels.twilio import TwilioChannel
-from nudges.channels.twilio_errors import ACTION_OF_WORD, is_permanent
+from nudges.channels.twilio_errors import ACTION_OF_CODE, ACTION_OF_WORD, is_permanent
 from nudges.channels.twilio_http import GuardedHttpClient, UnsafeEndpoint
 from tests.channels.cast import (
     OTHER_PARENT,
@@ -116,7 +116,7 @@ def test_every_code_of_a_refused_text_asks_for_what_the_table_says(
 ) -> None:
     fake.next(behaviour.refuse(int(code), problem_json=problem_json))
     error = refused(channel)
-    expected = ACTION_OF_WORD[TABLE[code]["action"]]
+    expected = ACTION_OF_CODE.get(code) or ACTION_OF_WORD[TABLE[code]["action"]]
     assert (error.action, error.code, error.permanent) == (expected, code, is_permanent(expected))
     assert fake.received(PARENT) == []
 

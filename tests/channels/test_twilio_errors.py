@@ -7,7 +7,7 @@ import pytest
 
 import nudges.channels.twilio_errors as twilio_errors
 from nudges.channels.base import Action
-from nudges.channels.twilio_errors import ACTION_OF_WORD, action_for, is_permanent, title_of
+from nudges.channels.twilio_errors import ACTION_OF_CODE, ACTION_OF_WORD, action_for, is_permanent, title_of
 
 TABLE = json.loads(
     Path(twilio_errors.__file__).with_name("error_actions.json").read_text(encoding="utf-8"),
@@ -20,7 +20,7 @@ def test_the_table_and_the_words_match_exactly() -> None:
 
 @pytest.mark.parametrize("code", sorted(TABLE))
 def test_each_code_of_the_table_has_its_action_in_a_callback(code: str) -> None:
-    expected = ACTION_OF_WORD[TABLE[code]["action"]]
+    expected = ACTION_OF_CODE.get(code) or ACTION_OF_WORD[TABLE[code]["action"]]
     assert action_for(code) is expected
     assert action_for(int(code)) is expected
     assert title_of(code) == TABLE[code]["title"]
@@ -28,25 +28,28 @@ def test_each_code_of_the_table_has_its_action_in_a_callback(code: str) -> None:
 
 @pytest.mark.parametrize("code", sorted(code for code in TABLE if code != "20003"))
 def test_each_code_of_the_table_has_its_action_in_a_refusal(code: str) -> None:
-    assert action_for(code, http_status=400) is ACTION_OF_WORD[TABLE[code]["action"]]
+    expected = ACTION_OF_CODE.get(code) or ACTION_OF_WORD[TABLE[code]["action"]]
+    assert action_for(code, http_status=400) is expected
 
 
 # Written out by hand, so that a wrong row in the table is caught and not repeated.
 CRITICAL = [
     ("21610", Action.SUPPRESS),
-    ("30004", Action.SUPPRESS),
+    ("30004", Action.BLOCKED),
     ("21211", Action.NUMBER_INVALID),
     ("30005", Action.NUMBER_INVALID),
     ("21614", Action.NUMBER_LANDLINE),
     ("30006", Action.NUMBER_LANDLINE),
     ("30003", Action.RETRY_LATER),
-    ("30008", Action.RETRY_LATER),
+    ("30008", Action.RETRY_ONCE),
     ("30036", Action.EXPIRED),
     ("21611", Action.PAUSE_LANE),
-    ("63038", Action.PAUSE_LANE),
+    ("63038", Action.PAUSE_ALL),
+    ("30023", Action.CAPPED_TODAY),
+    ("30022", Action.SLOW_DOWN),
     ("20003", Action.STOP_ALL),
-    ("30034", Action.STOP_ALL),
-    ("30007", Action.ALERT),
+    ("30034", Action.STOP_LANE),
+    ("30007", Action.FILTERED),
     ("21617", Action.BUG),
 ]
 
@@ -58,9 +61,9 @@ def test_the_codes_that_touch_families_do_what_they_must(code: str, action: Acti
 
 @pytest.mark.parametrize("code", [99999, "nonsense", "", None])
 def test_an_unknown_code_is_held_for_a_person(code: int | str | None) -> None:
-    assert action_for(code) is Action.ALERT
-    assert action_for(code, http_status=400) is Action.ALERT
-    assert not is_permanent(Action.ALERT)
+    assert action_for(code) is Action.HOLD
+    assert action_for(code, http_status=400) is Action.HOLD
+    assert not is_permanent(Action.HOLD)
     assert title_of(code) == "unknown code"
 
 
@@ -73,11 +76,11 @@ STATUS_FIRST = [
     pytest.param(429, 20429, Action.RETRY_BACKOFF, id="too-many"),
     pytest.param(429, None, Action.RETRY_BACKOFF, id="too-many-without-code"),
     pytest.param(429, 21610, Action.RETRY_BACKOFF, id="too-many-with-a-stray-code"),
-    pytest.param(429, 63038, Action.PAUSE_LANE, id="daily-cap-as-429"),
-    pytest.param(429, 60728, Action.PAUSE_LANE, id="hourly-cap-as-429"),
+    pytest.param(429, 63038, Action.PAUSE_ALL, id="daily-cap-as-429"),
+    pytest.param(429, 60728, Action.PAUSE_ALL, id="hourly-cap-as-429"),
     pytest.param(401, None, Action.STOP_ALL, id="no-credentials-and-no-code"),
     pytest.param(401, 20003, Action.STOP_ALL, id="bad-credentials"),
-    pytest.param(403, None, Action.ALERT, id="forbidden-without-code"),
+    pytest.param(403, None, Action.HOLD, id="forbidden-without-code"),
 ]
 
 
@@ -88,4 +91,10 @@ def test_the_http_status_decides_before_the_code(http_status: int, code: int | N
 
 def test_only_the_person_the_number_or_our_own_request_make_a_refusal_permanent() -> None:
     permanent = {action for action in Action if is_permanent(action)}
-    assert permanent == {Action.SUPPRESS, Action.NUMBER_INVALID, Action.NUMBER_LANDLINE, Action.BUG}
+    assert permanent == {
+        Action.SUPPRESS,
+        Action.BLOCKED,
+        Action.NUMBER_INVALID,
+        Action.NUMBER_LANDLINE,
+        Action.BUG,
+    }

@@ -150,8 +150,8 @@ def test_a_failed_text_says_what_to_do() -> None:
     ("form", "action"),
     [
         pytest.param({"MessageStatus": "failed", "ErrorCode": "21610"}, Action.SUPPRESS, id="opted-out-later"),
-        pytest.param({"MessageStatus": "failed"}, Action.ALERT, id="failed-without-code"),
-        pytest.param({"MessageStatus": "failed", "ErrorCode": "12"}, Action.ALERT, id="failed-unknown-code"),
+        pytest.param({"MessageStatus": "failed"}, Action.HOLD, id="failed-without-code"),
+        pytest.param({"MessageStatus": "failed", "ErrorCode": "12"}, Action.HOLD, id="failed-unknown-code"),
         pytest.param({"MessageStatus": "delivered", "ErrorCode": "30006"}, None, id="delivered-all-the-same"),
         pytest.param({"MessageStatus": "sent"}, None, id="sent"),
         pytest.param({"SmsStatus": "failed", "ErrorCode": "30003"}, Action.RETRY_LATER, id="old-field-name"),

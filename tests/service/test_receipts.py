@@ -105,9 +105,10 @@ def test_a_carrier_that_reports_an_opt_out_later_opts_out(sessions, row, now):
         assert session.scalars(select(Consent.event).order_by(Consent.id)).all() == ["granted", "revoked"]
 
 
-def test_a_nudge_that_came_back_is_a_failed_step_with_the_reason(sessions, row, now):
+def test_a_nudge_that_came_back_too_late_to_try_again_is_a_failed_step_with_the_reason(sessions, row):
+    late = row.expires_at - timedelta(hours=1)
     with sessions.begin() as session:
-        receipts.apply(session, receipt(row, "undelivered", code="30003", action=Action.RETRY_LATER), now=now)
+        receipts.apply(session, receipt(row, "undelivered", code="30003", action=Action.RETRY_LATER), now=late)
     with sessions() as session:
         outcome = session.scalars(select(StepOutcome)).one()
         assert outcome.outcome == "failed"
@@ -116,9 +117,7 @@ def test_a_nudge_that_came_back_is_a_failed_step_with_the_reason(sessions, row, 
 
 def test_a_text_that_the_provider_held_too_long_has_expired(sessions, row, now):
     with sessions.begin() as session:
-        receipts.apply(
-            session, receipt(row, "failed", code="30036", action=Action.EXPIRED), now=now + timedelta(hours=5)
-        )
+        receipts.apply(session, receipt(row, "failed", code="30036", action=Action.EXPIRED), now=row.expires_at)
     assert status_of(sessions, row) == "expired"
 
 
