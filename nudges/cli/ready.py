@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import make_url
 
-from nudges import config, wiring
+from nudges import config, logs, wiring
 from nudges.config import ConfigError, Settings
 from nudges.db import make_engine
 from nudges.engine import tables
@@ -71,7 +71,5 @@ def _revision(settings: Settings) -> str | None:
 
 
 def log() -> None:
-    """Log to standard error; libraries that would log numbers or chatter are quieted."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for name in ("apscheduler", "procrastinate", "alembic", "twilio.http_client"):  # the last would log numbers in URLs
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """Log to standard error, in words or as NUDGES_LOG says."""
+    logs.set_up(os.environ.get("NUDGES_LOG", "words"))
