@@ -20,7 +20,6 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 
 import psutil
 import waitress  # type: ignore[import-untyped]
@@ -215,7 +214,7 @@ def _p99(taken: list[float]) -> float:
 
 def _give_phones(url: str, count: int = 500) -> list[str]:
     """Numbers of their own for some of the parents, so that what they text is theirs."""
-    phones = [f"+1{312 + n // 100}55501{n % 100:02d}" for n in range(count)]
+    phones = [f"+1{313 + n // 100}55501{n % 100:02d}" for n in range(count)]
     with town.make_sessions(make_engine(url)).begin() as session:
         ids = session.scalars(select(Parent.id).where(Parent.status == "active").order_by(Parent.id).limit(count)).all()
         for id_, phone in zip(ids, phones, strict=True):
@@ -232,7 +231,6 @@ def _queue(place: town.Town, backlog: int) -> None:
         )
         session.execute(update(Parent).where(Parent.id.in_(ids.all()[:30_000])).values(next_at=now))
         session.execute(update(Lane).values(segments_per_second=225.0))
-    _ = timedelta
 
 
 def main() -> None:

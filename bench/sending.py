@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import func, select, update
@@ -142,11 +141,3 @@ def _busiest(calls: list[float], window: float) -> int:
             first += 1
         most = max(most, last - first + 1)
     return most
-
-
-def everything(kinds: tuple[str, ...], postgres: str) -> list[Callable[[], None]]:
-    jobs: list[Callable[[], None]] = []
-    for kind in kinds:
-        jobs.append(lambda kind=kind: measure(kind, postgres))  # type: ignore[misc]
-        jobs.append(lambda kind=kind: measure_pace(kind, postgres))  # type: ignore[misc]
-    return jobs

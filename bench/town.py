@@ -107,7 +107,7 @@ def _models(session: Session, program: Program) -> list[int]:
             session,
             family=family,
             name="Rosa Invented",
-            phone=f"+1312555{100 + n:04d}",
+            phone=f"+1212555{100 + n:04d}",
             language=language,
             profile={"timezone": zone, "age_band": age, "court_ordered": "no"},
             consent=ConsentGiven(medium="paper", wording_version="2025-01", language=language),

@@ -19,7 +19,7 @@ from nudges.ledger import record
 from nudges.library import signing
 from nudges.library import texts as library_texts
 from nudges.models.family import Parent
-from nudges.models.sequences import Enrollment, SequenceRow, StepOutcome
+from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion, StepOutcome
 from schedules import answers, localtime, render
 from schedules.answers import End, Outcome, Reply, Start
 from schedules.values import Sequence, Texts, Thread
@@ -69,11 +69,13 @@ def _apply(received: Received, *, how: str) -> Handled | None:
 
 def live_sequences(session: Session, program_id: int) -> Mapping[str, Sequence]:
     """The published sequences that an answer may lead to, as the core reads them."""
-    keys = session.scalars(
-        select(SequenceRow.key).where(SequenceRow.program_id == program_id, SequenceRow.live_number.is_not(None))
+    rows = session.execute(
+        select(SequenceVersion.id, SequenceRow.key, SequenceVersion.number, SequenceVersion.sha256)
+        .join(SequenceRow, SequenceRow.id == SequenceVersion.sequence_id)
+        .where(SequenceRow.program_id == program_id, SequenceVersion.number == SequenceRow.live_number)
+        .order_by(SequenceRow.id)
     )
-    versions = ((key, programs.live_version(session, program_id, key)) for key in keys.all())
-    return {key: snapshots.sequence_of(session, version.id) for key, version in versions if version is not None}
+    return {row.key: snapshots.parsed(session, row.id, row.key, row.number, row.sha256) for row in rows.all()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

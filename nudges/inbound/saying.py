@@ -25,7 +25,9 @@ def system(received: Received, text_id: str, values: Mapping[str, str] | None = 
 def rendered(received: Received, texts: Texts, values: Mapping[str, str], *, thread: Thread | None = None) -> str:
     """`texts` for the person who wrote, with every placeholder filled. Raises MissingValue."""
     profile = received.sender.profile
-    found = {"org": received.sender.program.name, **_family_values(received, thread), **values}
+    found = {"org": received.sender.program.name, **values}
+    if not _placeholders(texts) <= set(found):
+        found = {**_family_values(received, thread), **found}
     filled = render.fill(
         texts,
         lang=language(received),
@@ -33,6 +35,12 @@ def rendered(received: Received, texts: Texts, values: Mapping[str, str], *, thr
         values={name: plain(value) for name, value in found.items()},
     )
     return filled.text
+
+
+def _placeholders(texts: Texts) -> frozenset[str]:
+    return frozenset().union(
+        *(render.placeholders(text) for text in (texts.en, texts.es, texts.discreet_en, texts.discreet_es))
+    )
 
 
 def _family_values(received: Received, thread: Thread | None) -> dict[str, str]:
