@@ -102,6 +102,8 @@ def _batch(
     try:
         with sessions.begin() as session:
             due = readings.claim_due(session, now, limit)
+            if not due:
+                return Planned()
             batch = _Batch(session, due, forms, now=now, library=library)
             carrier = batch.carry(spare_poisoned=True)
         return Planned(parents=len(due), queued=len(carrier.texts), failed=batch.failed)
