@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, Text, cast, func, literal, or_, select, type_coerce
+from sqlalchemy import Row, Select, Text, bindparam, cast, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from nudges.families import snapshots
@@ -98,14 +98,7 @@ def claim_due(session: Session, now: datetime, limit: int) -> list[Reading]:
 
     On PostgreSQL parents whom somebody else holds are left out; on SQLite this transaction holds the only write lock.
     """
-    due = (
-        _columns()
-        .where(Parent.status.in_(_PLANNED), Parent.next_at.is_not(None), Parent.next_at <= now)
-        .order_by(Parent.next_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return _complete(session, session.execute(due).all())
+    return _complete(session, session.execute(_DUE, {"now": now, "most": limit}).all())
 
 
 def claim(session: Session, parent_id: int) -> Reading | None:
@@ -146,6 +139,16 @@ def _columns() -> Select[Any]:
 
 def _as_text(column: InstrumentedAttribute[dict[str, Any]]) -> Any:
     return cast(column, Text())
+
+
+# Asked at every beat: built once.
+_DUE: Final = (
+    _columns()
+    .where(Parent.status.in_(_PLANNED), Parent.next_at.is_not(None), Parent.next_at <= bindparam("now"))
+    .order_by(Parent.next_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
 
 
 def _complete(session: Session, rows: Sequence[Row[Any]]) -> list[Reading]:
