@@ -16,10 +16,13 @@ DAYS: Mapping[str, tuple[str, ...]] = {
     "es": ("lunes", "martes", "miercoles", "jueves", "viernes", "sabado", "domingo"),
 }
 
+MONTHS: Mapping[str, tuple[str, ...]] = {
+    "en": tuple("January February March April May June July August September October November December".split()),
+    "es": tuple("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()),
+}
 
-def of_thread(
-    thread: Thread, policy: Policy, now: datetime, *, ideas: Sequence[Idea] = (), cycle: int = 1
-) -> dict[str, str]:
+
+def of_thread(thread: Thread, policy: Policy, now: datetime, *, ideas: Sequence[Idea] = ()) -> dict[str, str]:
     """{day}, {time}, {idea} and {w1} to {w4}, each only when there is one."""
     profile = thread.profile
     found: dict[str, str] = {}
@@ -48,6 +51,12 @@ def day_words(day: date, lang: str) -> str:
     return DAYS[lang][day.weekday()]
 
 
+def date_words(day: date, lang: str) -> str:
+    """A date some weeks off, as people text it: March 13, or 13 de marzo."""
+    month = MONTHS[lang][day.month - 1]
+    return f"{day.day} de {month}" if lang == "es" else f"{month} {day.day}"
+
+
 def clock_words(wall: time) -> str:
     """The time of day as people text it: 4 pm, 10:30 am. The same in both languages."""
     hour, half = wall.hour % 12 or 12, "am" if wall.hour < 12 else "pm"
@@ -71,7 +80,23 @@ def idea_for(profile: Profile, ideas: Sequence[Idea], turn: int, *, rung: int = 
     return pool[turn % len(pool)]
 
 
+def idea_on_request(thread: Thread, ideas: Sequence[Idea]) -> Idea | None:
+    """What the word IDEA brings: the family's next idea, of its own rung. The asking has counted it already."""
+    pace = thread.pace
+    return idea_for(thread.profile, ideas, max(pace.ideas_sent - 1, 0), rung=pace.rung, short=pace.short_ideas)
+
+
+def may_have_ideas(profile: Profile) -> bool:
+    """Is there contact that an idea may build on? Unknown is not safe for a parent who lives apart (PR-13, PR-22)."""
+    if profile.contact_plan == "none" or profile.custody.pattern == "none":
+        return False
+    flags = (profile.protective_order, profile.abuse_concern, profile.child_fear)
+    return profile.role != "other_parent" or (profile.contact_plan is not None and not any(flags))
+
+
 def _fits(idea: Idea, profile: Profile) -> bool:
+    if not may_have_ideas(profile):
+        return False
     if idea.ages and profile.age_band is not None and profile.age_band not in idea.ages:
         return False
     if idea.roles and profile.role not in idea.roles:

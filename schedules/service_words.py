@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from schedules import agenda, consequences, gate, lifecycle
+from schedules import agenda, consequences, fillings, gate, lifecycle
 from schedules.draft import Draft, Reply
 from schedules.values import Effect, Enrollment, Kind, NotYet, Step
 from schedules.words import Word
@@ -141,6 +141,12 @@ def _date(draft: Draft, word: Word) -> None:
 
 
 def _idea(draft: Draft, word: Word) -> None:
+    """One idea at once. Without contact none fits, and a person answers instead."""
+    if not fillings.may_have_ideas(draft.thread.profile):
+        draft.task(3, "asks for an idea for time together, which no contact plan allows")
+        draft.replies.append(Reply(system="person_soon"))
+        return
+    draft.pace(ideas_sent=draft.thread.pace.ideas_sent + 1)
     draft.did("idea", "An idea is sent at once.")
     draft.replies.append(Reply(system="idea", kind=Kind.IDEA))
 

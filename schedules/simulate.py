@@ -5,7 +5,6 @@ Yields events in time order as plain mappings (JSON lines when printed). Formats
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -47,13 +46,12 @@ from schedules.values import (
 
 Event = dict[str, Any]
 Screen = Callable[[str], "Danger | None"]
-Leaves = Callable[[str], bool]
+Leaves = Callable[[str, bool], bool]  # the text, and whether a screen sees danger in it
 
 _ORG = "Family Support"
 _STOP = frozenset(
     "stop stopall unsubscribe cancel end quit revoke optout parar alto cancelar baja".split(),
 )
-_LEADING_STOP = frozenset(("stop", "stopall", "unsubscribe", "alto", "parar", "baja"))
 _START = frozenset(("start", "unstop"))
 _HELP = frozenset(("help", "info", "ayuda"))
 _MOST_DECISIONS = 40
@@ -83,7 +81,8 @@ def run(
 ) -> Iterator[Event]:
     """All events of `days` days from `start` for one parent who enters `sequences` at the start.
 
-    `screen` reads danger and `leaves` plain words of leaving; without them only the carriers' words are known.
+    `screen` reads danger and `leaves` plain words of leaving, also beside danger; without them only the carriers' words
+    are known.
     """
     run = _Run(thread, library, policy, start, start + timedelta(days=days), script, screen)
     run.leaves = leaves
@@ -308,8 +307,9 @@ class _Run:
         word = text.strip().casefold()
         danger = self.screen(text) if self.screen and word not in _STOP else None
         if danger is not None:
-            return events + self.danger(danger, text) + (self.opted_out() if _starts_with_stop(text) else [])
-        if word in _STOP or (self.leaves is not None and self.leaves(text)):
+            left = self.leaves is not None and self.leaves(text, True)
+            return events + self.danger(danger, text) + (self.stopped(text) if left else [])
+        if word in _STOP or (self.leaves is not None and self.leaves(text, False)):
             return events + self.stopped(text)
         if word in _START:
             return events + self.revived(text)
@@ -419,18 +419,26 @@ class _Run:
                 self.thread = replace(self.thread, profile=replace(self.thread.profile, reasons=tuple(value)))
 
     def reply_of(self, reply: answers.Reply, text: str) -> Event:
-        if reply.system is not None:
-            return self.reply(reply.system, text)
-        assert reply.texts is not None
+        texts = reply.texts
+        if reply.system == "idea":
+            idea = fillings.idea_on_request(self.thread, self.library.ideas)
+            texts = idea.texts if idea is not None else self.library.system["person_soon"]
+        elif reply.system is not None:
+            return self.reply(reply.system, text, until=reply.until)
+        assert texts is not None
         profile = self.thread.profile
         values = self.values(self.thread)
-        rendered = render.fill(reply.texts, lang=profile.pref_lang, discreet=profile.discreet, values=values)
+        rendered = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=values)
         return self.said(rendered, text, step=reply.step, sequence=reply.sequence, kind=reply.kind)
 
-    def reply(self, system_id: str, text: str) -> Event:
+    def reply(self, system_id: str, text: str, *, until: datetime | None = None) -> Event:
         profile = self.thread.profile
         texts = self.library.system.get(system_id) or self.library.system["thanks"]
-        known = {"day": "Monday", "time": "10 am", "idea": "A short walk.", **self.values(self.thread)}
+        known = self.values(self.thread)
+        if until is not None:
+            shown = localtime.local(until, profile.timezone)
+            known["day"] = fillings.date_words(shown.date(), profile.pref_lang)
+            known["time"] = fillings.clock_words(shown.time())
         rendered = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=known)
         return self.said(rendered, text, step=system_id, sequence="SYSTEM", kind=Kind.SYSTEM)
 
@@ -486,12 +494,6 @@ _STAFF: Mapping[str, Callable[[_Run, Act], list[Event]]] = {
     "set": _Run.move,
     "cancel": _Run.cancel,
 }
-
-
-def _starts_with_stop(text: str) -> bool:
-    """A dangerous text that begins with a word of leaving does both: danger is answered, and texts stop."""
-    first = re.match(r"\W*(\w+)", text.casefold())
-    return first is not None and first[1] in _LEADING_STOP
 
 
 def _utc(at: datetime) -> str:

@@ -174,7 +174,7 @@ def _events(inputs: Inputs, start: datetime, days: int) -> Iterator[dict[str, An
         days=days,
         script=inputs.acts,
         screen=lambda text: _danger(text, lang),
-        leaves=lambda text: isinstance(intents.read(text), intents.OptOut),
+        leaves=intents.leaves,
     )
 
 

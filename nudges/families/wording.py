@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from nudges.families import snapshots, staff
+from nudges.library import places
+from nudges.library.places import Directory
 from nudges.models.family import Parent
 from nudges.models.program import Program
 from schedules import fillings
@@ -16,9 +18,10 @@ from schedules.catalog import Idea
 from schedules.policy import Policy
 from schedules.values import Thread
 
-# The core's words for hours and small ideas, for callers that write a sentence of their own.
+# The core's words for dates, hours and small ideas, for callers that write a sentence of their own.
+date_words = fillings.date_words
 clock_words = fillings.clock_words
-idea_for = fillings.idea_for
+idea_on_request = fillings.idea_on_request
 
 
 def values_for(
@@ -28,28 +31,32 @@ def values_for(
     *,
     now: datetime,
     ideas: Sequence[Idea] = (),
-    cycle: int = 1,
 ) -> dict[str, str]:
     """Every placeholder that has a value. What is missing makes rendering fail by name, never an empty word."""
     program = session.get_one(Program, parent.program_id)
-    people = People(org=program.name, staff=_first_name(session, parent.family_id))
-    return values_of(people, thread, snapshots.policy_of(program), now, ideas=ideas, cycle=cycle)
+    people = People(
+        org=program.name,
+        staff=_first_name(session, parent.family_id),
+        places=places.directory(session, program, now=now),
+    )
+    return values_of(people, thread, snapshots.policy_of(program), now, ideas=ideas)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class People:
-    """What the program calls itself, and the first name of the family's counselor; empty when there is none."""
+    """What the program calls itself, the first name of the family's counselor (or nothing), and the places nearby."""
 
     org: str
     staff: str
+    places: Directory = field(default_factory=Directory)
 
 
 def values_of(
-    people: People, thread: Thread, policy: Policy, now: datetime, *, ideas: Sequence[Idea] = (), cycle: int = 1
+    people: People, thread: Thread, policy: Policy, now: datetime, *, ideas: Sequence[Idea] = ()
 ) -> dict[str, str]:
     """The same for a caller that has read everything already."""
-    found = {"org": people.org, "staff": people.staff}
-    found |= fillings.of_thread(thread, policy, now, ideas=ideas, cycle=cycle)
+    found = {"org": people.org, "staff": people.staff, **people.places.values(thread.profile)}
+    found |= fillings.of_thread(thread, policy, now, ideas=ideas)
     return {name: words for name, words in found.items() if words}
 
 

@@ -200,8 +200,8 @@ class _Keeper:
             return reply.texts
         system = self.received.deps.library.system
         if reply.system == "idea":
-            idea = wording.idea_for(thread.profile, self.received.deps.library.ideas, self.received.row.id)
-            return idea.texts if idea is not None else system["thanks"]
+            idea = wording.idea_on_request(thread, self.received.deps.library.ideas)
+            return idea.texts if idea is not None else system["person_soon"]
         return system.get(reply.system or "", system["thanks"])
 
     def values(self, reply: Reply, thread: Thread) -> dict[str, str]:
@@ -209,7 +209,7 @@ class _Keeper:
             return {}
         until = localtime.local(reply.until, thread.profile.timezone)
         return {
-            "day": saying.date_words(until.date(), self.parent.language),
+            "day": wording.date_words(until.date(), self.parent.language),
             "time": wording.clock_words(until.time()),
         }
 

@@ -59,6 +59,11 @@ def read(text: str) -> Intent | None:
     return _phrase(text, lexicon)
 
 
+def leaves(text: str, in_danger: bool) -> bool:
+    """Does this text opt out? In one with danger a word of leaving beside the danger counts too."""
+    return isinstance(read(text), OptOut) or (in_danger and leaving_clause(text) is not None)
+
+
 def is_answered_by_carrier(text: str) -> bool:
     """Whether a carrier's default filter has blocked and answered this text by itself: the bare word only."""
     return text.strip().lower() in _lexicon().carrier_answers
@@ -163,6 +168,25 @@ def _asked(clause: str, grammar: _Grammar) -> str | None:
     return None
 
 
+# ---------------------------------------------------------------- leaving in the middle of danger
+
+
+def leaving_clause(text: str) -> OptOut | None:
+    """The word of leaving that a dangerous text holds besides: "stop, I want to die", "STOP he will kill me".
+
+    Both hold: the danger is answered, and the texts stop. Only for texts in danger; in others "stop she is crying"
+    would be a guess. Words that mean other things too (end, quit) do not count, nor what somebody else said.
+    """
+    rules = _lexicon().in_danger
+    clauses = [words for part in _CLAUSE_ENDS.split(_without_quotes(text)) if (words := fold(part))]
+    for before, words in zip([[], *clauses], clauses, strict=False):
+        if " ".join(words) in rules.words and not (before and before[-1] in rules.said):
+            return OptOut(how="keyword", matched=" ".join(words))
+    opening = " ".join(clauses[0]) + " " if clauses else ""
+    found = (pattern.match(opening) for pattern in rules.statements)
+    return next((OptOut(how="phrase", matched=match[0].strip()) for match in found if match), None)
+
+
 # ---------------------------------------------------------------- the lexicon
 
 
@@ -177,6 +201,13 @@ class _Grammar:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class _InDanger:
+    words: frozenset[str]
+    said: frozenset[str]
+    statements: tuple[re.Pattern[str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Lexicon:
     opt_out: frozenset[str]
     typos: frozenset[str]
@@ -184,6 +215,7 @@ class _Lexicon:
     carrier_answers: frozenset[str]
     polite: frozenset[str]
     spanish: frozenset[str]
+    in_danger: _InDanger
     grammars: tuple[_Grammar, ...]
 
 
@@ -200,7 +232,18 @@ def _lexicon() -> _Lexicon:
         carrier_answers=frozenset(data["carrier_answers"]),
         polite=frozenset(data["polite"]),
         spanish=frozenset(data["spanish"]),
+        in_danger=_in_danger(data["in_danger"]),
         grammars=tuple(_grammar(data[language]) for language in ("en", "es")),
+    )
+
+
+def _in_danger(data: Mapping[str, Any]) -> _InDanger:
+    return _InDanger(
+        words=frozenset(data["words"]),
+        said=frozenset(data["said"]),
+        statements=tuple(
+            _compile(pattern, {**data["classes"], "word": data["words"]}) for pattern in data["statement"]
+        ),
     )
 
 
@@ -237,18 +280,3 @@ _SPECIAL = {"$": "$", "_": "[a-z0-9]+ "}  # the end of the clause; any one word
 def _any_of(words: Sequence[str]) -> str:
     longest_first = sorted(words, key=len, reverse=True)
     return "(?:" + "|".join(re.escape(word) + " " for word in longest_first) + ")"
-
-
-_LEAVING_WORDS = frozenset(("stop", "stopall", "unsubscribe", "alto", "parar", "baja"))
-
-
-def leaving_clause(text: str) -> OptOut | None:
-    """A clause of a dangerous text that is nothing but a word of leaving: "stop, I want to die".
-
-    Both hold: the danger is answered, and the texts stop. Words that mean other things too (end, quit) do not count.
-    """
-    for clause in re.split(r"[.,;:!?\n]+", text):
-        words = fold(clause)
-        if len(words) == 1 and words[0] in _LEAVING_WORDS:
-            return OptOut(how="keyword", matched=words[0])
-    return None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from datetime import date
-from typing import Final
 
 from nudges.crisis import replies
 from nudges.crisis.replies import Lang
@@ -57,18 +55,6 @@ def language(received: Received) -> Lang:
     if parent is None:
         return "es" if intents.is_spanish(received.text) else replies.guess_lang(received.text)
     return "es" if parent.language == "es" else "en"
-
-
-def date_words(day: date, lang: str) -> str:
-    """A date some weeks off, as people text it: March 13, or 13 de marzo."""
-    month = _MONTHS[lang][day.month - 1]
-    return f"{day.day} de {month}" if lang == "es" else f"{month} {day.day}"
-
-
-_MONTHS: Final = {
-    "en": "January February March April May June July August September October November December".split(),
-    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split(),
-}
 
 
 def plain(text: str) -> str:

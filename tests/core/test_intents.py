@@ -374,3 +374,77 @@ def test_a_text_of_the_greatest_length_is_read_at_once():
     # Every pattern is a bounded walk over words: no text can make it search for long.
     assert read("dont send me more of these " * 59) is not None
     assert read("please just stop and you and we and i want to " * 35) is None
+
+
+# ---------------------------------------------------------------- leaving in the middle of danger
+
+
+LEAVES_IN_DANGER = [
+    "STOP he will kill me",
+    "stop, I want to die",
+    "Stop. He has a gun",
+    "STOP he's going to kill me if he sees this",
+    "stop i want to die",
+    "STOP my husband will kill me",
+    "stop please he will kill me",
+    "stop stop hes hitting me",
+    "stop texting he will kill me",
+    "STOP me va a matar",
+    "stop el me va a matar",
+    "alto mi esposo me quiere matar",
+    "STOP mi hijo dice que se quiere matar",
+    "unsubscribe i want to kill myself",
+    "hi stop he will kill me",
+    "I want to die. Stop",
+    "please stop he will kill me",
+    "STOP\nshe took pills",
+    "baja me va a matar",
+    "stop now he is going to kill me",
+    "stop all she wants to die",
+]
+
+STAYS_IN_DANGER = [
+    "stop him he will kill me",
+    "stop him from killing me",
+    "he won't stop crying and says he wants to die",
+    "stop by at 5 he wants to die",
+    "stop my son from killing himself",
+    "stop it he is killing her",
+    "stop her she wants to jump",
+    "make him stop he is hitting me",
+    "she screamed, stop, and he hit her",
+    "stop the bleeding how do i",
+    "baja el cuchillo le dije",
+    "alto ahi le dije y me pego",
+    'she says "stop" and he kept choking her',
+    "i cant stop wanting to die",
+    "stop crying i told her and she swallowed pills",
+    "they need to stop him now",
+    "no para de decir que se quiere matar",
+    "I want it to stop, I want to die",
+    "stop hitting her he said",
+    "when will it stop i want to die",
+    "stop this man he is beating my mom",
+    "he told me stop or i kill you",
+    "the end. I want to die",
+    "quit. I want to die",
+    "stop the car she jumped out",
+    "alto riesgo de suicidio",
+    "stop his car he is drunk with my kids",
+]
+
+
+@pytest.mark.parametrize("text", LEAVES_IN_DANGER)
+def test_a_word_of_leaving_beside_a_statement_of_danger_counts(text):
+    assert intents.leaving_clause(text) is not None
+    assert intents.leaves(text, in_danger=True)
+
+
+@pytest.mark.parametrize("text", STAYS_IN_DANGER)
+def test_a_plea_to_stop_something_else_is_no_wish_to_leave(text):
+    assert not intents.leaves(text, in_danger=True)
+
+
+@pytest.mark.parametrize("text", ["STOP he is mad at me", "stop my son is late", "stop by at 5"])
+def test_without_danger_a_person_reads_what_a_leading_stop_means(text):
+    assert not intents.leaves(text, in_danger=False)

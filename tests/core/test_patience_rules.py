@@ -227,9 +227,15 @@ def test_the_question_that_closes_a_talk_is_not_asked_days_after_it():
 def test_danger_beside_a_stop_is_answered_and_stops_the_texts():
     found = events(FAMILY_1, ["TALK"], days=20, acts='[{at: 2025-03-05T12:00, text: "STOP he says I will die"}]')
     at = [e for e in found if e["at"] == "2025-03-05T18:00:00Z"]
-    assert [e["event"] for e in at] == ["in", "send", "hold", "staff", "state"]
-    assert at[1]["kind"] == "crisis" and at[-1]["state"] == "opted_out"
+    assert [e["event"] for e in at] == ["in", "send", "hold", "staff", "send", "state"]
+    assert at[1]["kind"] == "crisis" and at[4]["step"] == "stop_done" and at[-1]["state"] == "opted_out"
     assert not [e for e in found if e["event"] == "send" and e["at"] > at[0]["at"]]
+
+
+def test_a_plea_to_stop_somebody_is_danger_and_no_wish_to_leave():
+    found = events(FAMILY_1, ["TALK"], days=5, acts='[{at: 2025-03-05T12:00, text: "stop him or I will die"}]')
+    assert [e["kind"] for e in found if e.get("reply_to")] == ["crisis"]
+    assert not [e for e in found if e.get("state") == "opted_out"]
 
 
 def test_the_instructions_come_before_anything_else_of_the_same_instant():
@@ -288,6 +294,44 @@ def test_answers_about_ideas_move_along_the_ladder(digits, rungs):
     said = [e["reason"] for e in found if e.get("effect") == "rung"]
     assert [int(words.split("rung ")[1][0]) for words in said] == rungs
     assert ("short ones" in said[-1]) is (digits[-1] == "3")
+
+
+def test_the_word_idea_brings_the_next_idea_of_the_familys_own_rung_and_the_plan_does_not_repeat_it():
+    library = events.__globals__["LIBRARY"]
+    by_text = {idea.texts.en: idea for idea in library.ideas}
+    acts = """
+    - {on: RC-C, nth: 1, after: 1h, text: "1"}
+    - {on: RC-C, nth: 1, after: 2h, text: IDEA}
+    """
+    found = events(FREE, ["RECONNECT"], days=60, acts=acts)
+    asked = next(by_text[e["text"]] for e in found if e.get("reply_to") == "IDEA")
+    after = [e for e in found if e.get("step") == "RC-1" and e["event"] == "send" and e["local"] > "2025-03-25"]
+    assert asked.rung == 2
+    assert asked.texts.en not in after[0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, "idea"),
+        ({"contact_plan": "none"}, "system"),
+        ({"custody": "none"}, "system"),
+        ({"role": "other_parent", "contact_plan": "unknown"}, "system"),
+        ({"role": "other_parent", "protective_order": "true"}, "system"),
+        ({"role": "other_parent"}, "idea"),
+    ],
+)
+def test_an_idea_is_for_families_with_contact_only(changes, kind):
+    data = {k: v for k, v in {**FREE, **changes}.items() if v != "unknown"}
+    found = events(data, ["CARE"], days=3, acts="[{at: 2025-03-04T12:00, text: IDEA}]")
+    reply = next(e for e in found if e.get("reply_to"))
+    assert reply["kind"] == kind
+    assert bool([e for e in found if "asks for an idea" in e.get("task", "")]) is (kind == "system")
+
+
+def test_a_pause_says_its_own_last_day():
+    found = events(FREE, ["TALK"], days=3, acts="[{at: 2025-03-04T12:00, text: PAUSE 3}]")
+    assert "March 25" in next(e["text"] for e in found if e.get("reply_to"))
 
 
 def test_ideas_stay_on_their_rung_until_an_answer_moves_them():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from nudges.inbound import intents
 from schedules import catalog, policy, profile, script, simulate
 from schedules.values import Thread
 
@@ -53,6 +54,7 @@ def events(data, sequences, *, start="2025-03-03T09:00", days=60, acts="[]", dat
             days=days,
             script=script.script(acts, zone, where="script"),
             screen=danger,
+            leaves=intents.leaves,
         )
     )
 

@@ -239,6 +239,12 @@ def test_pause_rests_and_resume_ends_it(session, parent, text, now):
     assert parent.status == "active"
 
 
+def test_ideas_asked_for_one_after_another_are_different_and_of_the_familys_rung(session, parent, text, now):
+    rungs = {idea.texts.en: idea.rung for idea in LIBRARY.ideas}
+    said = [text(parent, "IDEA", at=now + n * MINUTE).texts[0] for n in range(3)]
+    assert len(set(said)) == 3 and {rungs[words] for words in said} == {1}
+
+
 @pytest.mark.parametrize(
     "body", ["LESS", "MORE", "TIME", "HARD", "READY", "MOVE", "SESSION", "IDEA", "RESOURCES", "PERSON", "LATER"]
 )

@@ -271,7 +271,14 @@ def test_one_parents_reply_is_the_same_whatever_the_other_parent_wrote(session, 
 
 @pytest.mark.parametrize(
     "body",
-    ["stop, I want to die", "I want to die. STOP", "Stop\nshe wants to kill herself", "quiero morirme. ALTO"],
+    [
+        "stop, I want to die",
+        "I want to die. STOP",
+        "Stop\nshe wants to kill herself",
+        "quiero morirme. ALTO",
+        "STOP he will kill me",
+        "STOP mi esposo me va a matar",
+    ],
 )
 def test_a_word_of_leaving_beside_danger_stops_the_texts_too(session, parent, text, body):
     answer = text(parent, body)
@@ -281,8 +288,9 @@ def test_a_word_of_leaving_beside_danger_stops_the_texts_too(session, parent, te
     assert alerts(session, "crisis")
 
 
-def test_cannot_stop_crying_is_no_wish_to_leave(parent, text):
-    text(parent, "she can't stop crying and says she wants to die")
+@pytest.mark.parametrize("body", ["she can't stop crying and says she wants to die", "stop him he is going to kill me"])
+def test_what_else_should_stop_is_no_wish_to_leave(parent, text, body):
+    text(parent, body)
     assert parent.status == "active"
 
 
