@@ -102,7 +102,6 @@ class Policy:
     talk_gap_days: int = 7
     talk_gap_badly_days: int = 14
     notyet_days: tuple[int, ...] = (7, 14)
-    opendoor_first_question_days: int = 28
     silence_halve_after: int = 2
     silence_monthly_after: int = 4
     silence_ask_after: int = 7
@@ -111,7 +110,7 @@ class Policy:
     reply_window_hours: int = 72
     reask_hours: int = 48
     late_digit_days: int = 7
-    conversation_hours: int = 12
+    conversation_hours: int = 24  # automation rests so long after the last text between a parent and a person
 
     ttl_talk_after_start_minutes: int = 15
     ttl_followup_hours: int = 72
@@ -135,7 +134,6 @@ class Policy:
     break_pulse_days: int = 14
     break_streak: int = 2
     break_calm_days: int = 14
-    break_review_days: int = 84
     crisis_free_days: int = 30
     care_lowers_by: int = 1
     volume_less_week: int = 1
@@ -239,7 +237,7 @@ def _contradictions(policy: Policy) -> list[str]:
                 "volume_more_week",
                 "break_streak",
                 "break_pulse_days",
-                "break_review_days",
+                "conversation_hours",
                 "closed_days",
                 "stop_notice_days",
                 "idea_rungs",

@@ -19,7 +19,6 @@ from nudges.models.program import Program, Staff
 from nudges.models.safety import Alert, AlertEvent, Hold
 from schedules import lifecycle
 
-CONVERSATION_LASTS: Final = timedelta(hours=24)  # after the last text between the parent and a person
 ABUSE: Final = "abuse_dv"
 SAFEGUARDING: Final = "safeguarding"
 
@@ -90,16 +89,22 @@ def place_hold(
 
 
 def open_conversation(session: Session, parent: Parent, *, staff_id: int, now: datetime) -> Hold:
-    """A person writes with the parent: the automation rests, a day past the last text of either side."""
+    """A person writes with the parent: the automation rests, for some hours past the last text of either side."""
+    program = session.get_one(Program, parent.program_id)
     return place_hold(
         session,
         family_id=parent.family_id,
         parent_id=parent.id,
         kind="conversation",
-        until=now + CONVERSATION_LASTS,
+        until=end_of_conversation(program, now=now),
         now=now,
         by=f"staff:{staff_id}",
     )
+
+
+def end_of_conversation(program: Program, *, now: datetime) -> datetime:
+    """Until when the automation rests after a text of either side: the program's `conversation_hours`."""
+    return now + timedelta(hours=snapshots.policy_of(program).conversation_hours)
 
 
 def conversation_of(session: Session, parent: Parent, *, now: datetime) -> Hold | None:

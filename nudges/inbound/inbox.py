@@ -34,7 +34,7 @@ def keep_for_conversation(received: Received) -> Handled | None:
     hold = holds.conversation_of(received.session, parent, now=received.now)
     if hold is None:
         return None
-    hold.until = received.now + holds.CONVERSATION_LASTS
+    hold.until = holds.end_of_conversation(received.sender.program, now=received.now)
     add_task(received, kind="reply", words="The parent answered in your conversation.")
     return Handled(how="conversation")
 

@@ -411,6 +411,13 @@ def test_a_released_family_is_not_flooded(session, people, parent, now):
     assert session.scalar(select(func.count(Outbox.id)).where(Outbox.category == "nudge")) == before
 
 
+@pytest.mark.parametrize(("hours", "policy"), [(24, {}), (5, {"conversation_hours": 5})])
+def test_a_conversation_lasts_as_long_as_the_program_says(session, people, parent, now, hours, policy):
+    people.program.policy = policy
+    talk = holds.open_conversation(session, parent, staff_id=people.ana.id, now=now)
+    assert talk.until == now + timedelta(hours=hours)
+
+
 def test_a_conversation_ends_by_itself_and_only_a_conversation(session, people, parent, now):
     talk = holds.open_conversation(session, parent, staff_id=people.ana.id, now=now)
     assert holds.conversation_of(session, parent, now=now + timedelta(hours=23)) is talk
