@@ -14,7 +14,8 @@ COMMANDS = frozenset(
     "parar pausa ayuda cancelar "
     "fin salir listo lista gracias persona seguro segura english espanol continue next hi hello "
     "hola good great sure "
-    "bien vale claro bueno".split()
+    "bien vale claro bueno quiet discreet discreto silencio session sesion idea ideas resources recursos "
+    "ingles mas menos hora tiempo dificil mover luego unirme".split()
 )
 _BARE = {
     "911": Level.CRISIS,

@@ -13,11 +13,13 @@ from typing import NamedTuple
 from nudges.crisis import resources, rulebook
 from nudges.crisis.edition import Edition, in_force
 from nudges.crisis.edition import Lang as Lang
-from nudges.crisis.resources import Country
+from nudges.crisis.resources import Country, Line
 from nudges.crisis.values import Level, Screening, Tier
 from schedules import segments
 
 MOST_UNITS = 306  # two GSM-7 parts
+# Said even when nobody has called them again in time: an old emergency number is better than none.
+ALWAYS_SAID = frozenset({"emergency", "suicide"})
 STATES = frozenset({"alerted", "waiting"})  # endings, no replies of their own
 _SPANISH = frozenset(
     "que de la el en mi su se no me un una con por para lo los las le ya si esta es hijo hija "
@@ -45,7 +47,7 @@ def overdue(today: date) -> tuple[str, ...]:
         f"{code} {name}"
         for code, country in countries().items()
         for name, line in country.lines.items()
-        if country.enabled and (line.next_review is None or line.next_review <= today)
+        if country.enabled and _is_overdue(line, today)
     )
 
 
@@ -57,18 +59,20 @@ def reply(
     alerted: bool,
     discreet: bool = False,
     by: Edition | None = None,
+    today: date | None = None,
 ) -> str:
     """The text that answers `screening`; "" for an ordinary text.
 
     `alerted` must be True only when a page is really queued to somebody on shift. `discreet` is for a phone
     that the wrong person
-    may read: it names no kind of danger. `by` is an edition that is only tried.
+    may read: it names no kind of danger. `by` is an edition that is only tried. With `today`, lines whose review is
+    overdue are left out, but for the emergency and the crisis line.
     """
     if screening.level is Level.ORDINARY:
         return ""
     key = "discreet" if discreet else _key(screening)
     edition = by or in_force()
-    return _compose(key, lang, country, _state(lang, alerted, edition), edition)
+    return _compose(key, lang, country, _state(lang, alerted, edition), edition, today)
 
 
 def written(key: str, *, lang: Lang, country: str, alerted: bool, by: Edition) -> str:
@@ -76,10 +80,10 @@ def written(key: str, *, lang: Lang, country: str, alerted: bool, by: Edition) -
     return _compose(key, lang, country, _ending(key, lang, alerted, by), by)
 
 
-def here_still(*, lang: Lang, country: str = "US", alerted: bool) -> str:
+def here_still(*, lang: Lang, country: str = "US", alerted: bool, today: date | None = None) -> str:
     """The shorter answer to a second text of the same kind in an open episode."""
     edition = in_force()
-    return _compose("here_still", lang, country, _state(lang, alerted, edition), edition)
+    return _compose("here_still", lang, country, _state(lang, alerted, edition), edition, today)
 
 
 def help_card(lang: Lang, country: str = "US") -> str:
@@ -163,9 +167,9 @@ def _state(lang: Lang, alerted: bool, edition: Edition) -> str:
     return str(edition.wording[lang]["alerted" if alerted else "waiting"])
 
 
-def _compose(key: str, lang: Lang, country: str, ending: str, edition: Edition) -> str:
+def _compose(key: str, lang: Lang, country: str, ending: str, edition: Edition, today: date | None = None) -> str:
     """Sentences of `key` that the country can fill, fewer optional ones until the text fits."""
-    says = _says(country, lang, edition)
+    says = _says(country, lang, edition, today)
     lines = [s for s in edition.wording[lang][key] if _names(s) <= says.keys()]
     while True:
         parts = [s.removeprefix("?").format_map(says) for s in lines]
@@ -176,11 +180,19 @@ def _compose(key: str, lang: Lang, country: str, ending: str, edition: Edition) 
         lines.remove(optional[-1])
 
 
-def _says(country: str, lang: Lang, edition: Edition) -> dict[str, str]:
+def _says(country: str, lang: Lang, edition: Edition, today: date | None) -> dict[str, str]:
     known = edition.countries.get(country)
     if known is None or not known.enabled:
         return {"emergency": resources.generic()[lang]}
-    return {name: line.say_es if lang == "es" else line.say for name, line in known.lines.items()}
+    return {
+        name: line.say_es if lang == "es" else line.say
+        for name, line in known.lines.items()
+        if today is None or name in ALWAYS_SAID or not _is_overdue(line, today)
+    }
+
+
+def _is_overdue(line: Line, today: date) -> bool:
+    return line.next_review is None or line.next_review <= today
 
 
 def _names(sentence: str) -> set[str]:

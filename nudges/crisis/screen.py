@@ -79,7 +79,7 @@ class _Reader:
                 return _of_reaction(reaction.uneasy and open_episode)
             text = reaction.rest
         found = self._read(text, open_episode)
-        if found.level is not Level.CRISIS and recent:
+        if found.level is not Level.CRISIS and recent and not all(map(_is_bare, (text, *recent))):
             found = self._with_window(text, recent, found, open_episode)
         return found
 
@@ -166,6 +166,11 @@ def _bare(level: Level, folded: Folded, open_episode: bool) -> Screening:
     if open_episode and {"help", "ayuda"}.intersection(folded.words):
         return _plain(Level.CHECK, "it asks for help while an episode is open")
     return _plain(Level.ORDINARY, "it is only a command, an answer or a number")
+
+
+def _is_bare(text: str) -> bool:
+    """Only a command, an answer or a number: glued together, several of them are no word of anybody's."""
+    return exact.bare(rulebook.load().fold(text).words) is Level.ORDINARY
 
 
 def _read_nothing(open_episode: bool) -> Screening:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from itertools import product
 
 import pytest
@@ -95,6 +95,11 @@ def test_the_stateless_reply_speaks_the_language_of_the_text_and_claims_no_alert
         ("SAFE", "safe"), ("yes we are ok", "safe"), ("we are safe", "safe"), ("Seguro", "safe"), ("si estamos bien", "safe"),
         ("NOT SAFE", "not_safe"), ("no", "not_safe"), ("we're not safe", "not_safe"), ("NO SEGURO", "not_safe"),
         ("no estamos seguros", "not_safe"), ("unsafe", "not_safe"),
+        ("no estamos bien", "not_safe"), ("no estamos a salvo", "not_safe"), ("todavia no", "not_safe"), ("mal", "not_safe"),
+        ("nobody is safe", "not_safe"), ("NOTSAFE", "not_safe"), ("not really safe", "not_safe"), ("not fine", "not_safe"),
+        ("safe now but he left", "unsure"), ("safe i think", "unsure"), ("hardly safe", "unsure"), ("maybe safe", "unsure"),
+        ("safe?", "unsure"), ("is he safe", "unsure"), ("we will be safe if he leaves", "unsure"),
+        ("she is safe now", "safe"), ("todo bien", "safe"), ("s a f e", "safe"), ("keep safe", None),
         ("idk", "unsure"), ("not really", "unsure"), ("not sure", "unsure"), ("3", "unsure"), ("no se", "unsure"),
         ("can we talk on friday about the bus", None), ("", None),
     ],
@@ -112,3 +117,23 @@ def test_every_line_in_use_says_where_it_comes_from_and_when_to_call_it_again() 
                 assert line.verified_on and line.next_review and line.verified_on < line.next_review
     assert replies.overdue(date(2026, 12, 1)) == ()
     assert "US poison" in replies.overdue(date(2027, 3, 1))
+
+
+LONG_AFTER = date(2031, 1, 1)  # every line's review is overdue then
+
+
+def test_overdue_help_lines_drop_out_and_the_emergency_and_crisis_lines_stay() -> None:
+    for case, lang, country, alerted, discreet in EVERYWHERE:
+        text = replies.reply(case, lang=lang, country=country, alerted=alerted, discreet=discreet, today=LONG_AFTER)
+        assert not any(line in text for line in ("1-800", "1-844", "88788", "686868")), text
+        called = ("911", "988") if country in ("US", "CA") else ("emergency number", "numero local de emergencias")
+        assert any(number in text[:70] for number in called), text
+        assert segments.count(text).units <= 306
+
+
+def test_a_line_that_was_called_in_time_stays() -> None:
+    poison = Screening(level=Level.CRISIS, tier=Tier.OVERDOSE_POISON, severity=3, why="Crisis: test.")
+    due = replies.countries()["US"].lines["poison"].next_review
+    assert due is not None
+    assert "1-800-222-1222" in replies.reply(poison, lang="en", alerted=True, today=due - timedelta(days=1))
+    assert "1-800-222-1222" not in replies.reply(poison, lang="en", alerted=True, today=due)
