@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import ladder, on_call, reach
@@ -15,6 +14,7 @@ from nudges.alerts.on_call import OnDuty
 from nudges.alerts.reach import Ways
 from nudges.families import staff as people
 from nudges.models.messages import Inbound
+from nudges.models.on_call import StaffAddress
 from nudges.models.program import Program, Staff
 from nudges.models.safety import Alert
 
@@ -23,12 +23,14 @@ from nudges.models.safety import Alert
 class Called:
     """Whom to page. `is_on_duty` is false when only people who are not on call are left to ask.
 
-    `shut` are those who should have been paged but cannot be: shown, and replaced by the next one.
+    `shut` are those who should have been paged but cannot be: shown, and replaced by the next one. `team` are the
+    addresses of nobody in particular.
     """
 
     ways: tuple[Ways, ...]
     is_on_duty: bool
     shut: tuple[Staff, ...]
+    team: tuple[StaffAddress, ...] = ()
 
 
 def call(session: Session, alert: Alert, calls: Iterable[Circle], *, now: datetime) -> Called:
@@ -38,9 +40,10 @@ def call(session: Session, alert: Alert, calls: Iterable[Circle], *, now: dateti
     2. a circle of whom nobody can be reached is replaced by the next person of first, backup, supervisor, leads
     3. with nobody left everyone who can be reached at all is called, though they are not on duty
     """
-    duty = on_call.on_duty(session, alert.program_id, at=now)
+    roster = reach.roster(session, alert.program_id)
+    duty = on_call.on_duty(session, alert.program_id, at=now, roster=roster)
     author = _author(session, alert)
-    everybody = [person for person in reach.everybody(session, alert.program_id) if not _is(person, author)]
+    everybody = [way.person for way in roster.reachable if not _is(way.person, author)]
     can_come = {person.id for person in everybody}
     chosen: dict[int, Staff] = {}
     shut: dict[int, Staff] = {}
@@ -54,8 +57,12 @@ def call(session: Session, alert: Alert, calls: Iterable[Circle], *, now: dateti
         chosen |= {person.id: person for person in there}
         shut |= {person.id: person for person in members if person.id not in can_come}
     chosen |= _substitutes(duty, vacant, can_come, chosen)
-    ways = reach.ways_of(session, list(chosen.values()) or everybody)
-    return Called(ways=tuple(ways.values()), is_on_duty=bool(on & set(chosen)), shut=tuple(shut.values()))
+    return Called(
+        ways=tuple(roster.ways[person.id] for person in chosen.values() or everybody),
+        is_on_duty=bool(on & set(chosen)),
+        shut=tuple(shut.values()),
+        team=roster.team,
+    )
 
 
 def _members(session: Session, alert: Alert, circle: Circle, duty: OnDuty, now: datetime) -> Sequence[Staff]:
@@ -77,7 +84,8 @@ def _substitutes(duty: OnDuty, vacant: int, can_come: set[int], chosen: dict[int
 
 def _author(session: Session, alert: Alert) -> str | None:
     """The fingerprint of the number that the alert is about."""
-    return session.scalar(select(Inbound.from_index).where(Inbound.id == alert.inbound_id))
+    first = session.get(Inbound, alert.inbound_id) if alert.inbound_id is not None else None
+    return first.from_index if first is not None else None
 
 
 def _is(person: Staff, author: str | None) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import reach, rota
+from nudges.alerts.reach import Roster
 from nudges.alerts.rota import Turn
 from nudges.families import staff as people
 from nudges.ledger import record
@@ -41,18 +42,19 @@ class OnDuty:
         return frozenset(person.id for person in everybody if person is not None)
 
 
-def on_duty(session: Session, program_id: int, *, at: datetime) -> OnDuty:
+def on_duty(session: Session, program_id: int, *, at: datetime, roster: Roster | None = None) -> OnDuty:
     """Who is on call at an instant.
 
     A role that is in the weekly pattern has whom the rota names, also when that is nobody. A role without a pattern
     is filled from the standing order (Staff.on_call_rank), so that a small program needs no rota. The safeguarding
-    leads are those whom an admin marked so, unless the rota names one.
+    leads are those whom an admin marked so, unless the rota names one. `roster` is for a caller that has read it.
     """
+    roster = roster or reach.roster(session, program_id)
     program = session.get_one(Program, program_id)
-    book = _book(session, program, since=at)
+    book = _book(session, program, frozenset(roster.ways), since=at)
     now_on = {role: _turn(book, role, at) for role in ROLES}
     taken = {turn.staff_id for turn in now_on.values()}
-    standing = [person for person in people.on_call(session, program_id) if person.id not in taken]
+    standing = [person for person in roster.standing if person.id not in taken]
     named: dict[str, Staff | None] = {}
     for role in ROLES:
         turn = now_on[role]
@@ -60,13 +62,13 @@ def on_duty(session: Session, program_id: int, *, at: datetime) -> OnDuty:
         if is_free and standing and role not in book.roles:
             named[role] = standing.pop(0)
         else:
-            named[role] = session.get(Staff, turn.staff_id) if turn.staff_id is not None else None
+            named[role] = roster.person(turn.staff_id)
     lead = named[SAFEGUARDING]
     return OnDuty(
         first=named[FIRST],
         backup=named[BACKUP],
         supervisor=named[SUPERVISOR],
-        safeguarding=(lead,) if lead is not None else tuple(safeguarding_leads(session, program_id)),
+        safeguarding=(lead,) if lead is not None else roster.leads,
     )
 
 
@@ -114,7 +116,9 @@ def set_duties(
 
 def turns_of(session: Session, program: Program, role: str, *, since: datetime, until: datetime) -> tuple[Turn, ...]:
     """The turns and gaps of a role. The turns of a closed account are gaps."""
-    return _turns_in(_book(session, program, since=since), role, since=since, until=until)
+    active = select(Staff.id).where(Staff.program_id == program.id, Staff.is_active)
+    book = _book(session, program, frozenset(session.scalars(active)), since=since)
+    return _turns_in(book, role, since=since, until=until)
 
 
 def gaps(session: Session, program: Program, *, since: datetime, until: datetime) -> tuple[Turn, ...]:
@@ -240,16 +244,15 @@ class _Book:
         return frozenset(shift.role for shift in self.pattern)
 
 
-def _book(session: Session, program: Program, *, since: datetime) -> _Book:
-    """What counts from `since` on."""
+def _book(session: Session, program: Program, active: frozenset[int], *, since: datetime) -> _Book:
+    """What counts from `since` on. `active` are the ids of those whose account is open."""
     overrides = select(RotaOverride).where(
         RotaOverride.program_id == program.id, RotaOverride.ends_at > since, RotaOverride.cancelled_at.is_(None)
     )
-    active = select(Staff.id).where(Staff.program_id == program.id, Staff.is_active)
     return _Book(
         pattern=session.scalars(select(RotaShift).where(RotaShift.program_id == program.id)).all(),
         overrides=session.scalars(overrides).all(),
-        active=frozenset(session.scalars(active)),
+        active=active,
         zone=program.timezone,
     )
 

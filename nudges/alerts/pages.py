@@ -11,12 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from nudges.alerts.reach import Ways
 from nudges.models.messages import Outbox
 from nudges.models.on_call import AlertPage, StaffAddress, StaffNotice
+from nudges.models.phrases import DRILL_CODE
 from nudges.models.program import Lane, Staff
 from nudges.models.safety import Alert
 from schedules import segments
@@ -47,7 +50,8 @@ def notice_of(gravest: Alert, count: int) -> str:
 
 
 def gravest_of(alerts: Sequence[Alert]) -> Alert:
-    return max(alerts, key=lambda alert: (alert.severity, alert.id))
+    """A drill is never graver than the real thing."""
+    return max(alerts, key=lambda alert: (DRILL_CODE not in alert.title, alert.severity, alert.id))
 
 
 def page_person(session: Session, alert: Alert, ways: Ways, *, now: datetime) -> bool:
@@ -60,13 +64,13 @@ def page_person(session: Session, alert: Alert, ways: Ways, *, now: datetime) ->
 
 
 def _text(session: Session, alert: Alert, person: Staff, phone: str, *, now: datetime) -> bool:
-    lane_id = session.scalar(select(Lane.id).where(Lane.program_id == alert.program_id).order_by(Lane.id).limit(1))
-    if lane_id is None:
-        return False
     theirs = select(Outbox).where(Outbox.staff_id == person.id, Outbox.category == "staff_page")
     waiting = session.scalar(theirs.where(Outbox.status == "queued").order_by(Outbox.id.desc()).limit(1))
     if waiting is not None and _join(session, alert, waiting, person.id, now=now):
         return True
+    lane_id = session.scalar(select(Lane.id).where(Lane.program_id == alert.program_id).order_by(Lane.id).limit(1))
+    if lane_id is None:
+        return False
     lately = session.scalars(theirs.where(Outbox.created_at > now - GATHER).order_by(Outbox.created_at)).all()
     body = text_of(alert, 1)
     row = Outbox(
@@ -85,7 +89,7 @@ def _text(session: Session, alert: Alert, person: Staff, phone: str, *, now: dat
     )
     session.add(row)
     session.flush()
-    _link(session, alert, row, person.id, now=now)
+    _link(session, alert, Outbox, row.id, person.id, now=now)
     return True
 
 
@@ -108,7 +112,7 @@ def notify(session: Session, alert: Alert, address: StaffAddress, *, now: dateti
     )
     session.add(row)
     session.flush()
-    _link(session, alert, row, address.staff_id, now=now)
+    _link(session, alert, StaffNotice, row.id, address.staff_id, now=now)
 
 
 def _when(session: Session, alert: Alert, staff_id: int | None, lately: Sequence[Row], *, now: datetime) -> datetime:
@@ -124,50 +128,46 @@ def _when(session: Session, alert: Alert, staff_id: int | None, lately: Sequence
 def _join(session: Session, alert: Alert, row: Row, staff_id: int | None, *, now: datetime) -> bool:
     """Add an alert to a page that has not left yet. False when it leaves this very moment."""
     others = (
-        select(Alert)
+        select(Alert, func.count().over())
         .join(AlertPage, AlertPage.alert_id == Alert.id)
         .where(_is_about(row), Alert.id != alert.id, Alert.status == "open")
+        .order_by(Alert.title.contains(DRILL_CODE, autoescape=True), Alert.severity.desc(), Alert.id.desc())
+        .limit(1)
     )
-    other = session.scalar(others.order_by(Alert.severity.desc(), Alert.id.desc()).limit(1))
-    count = 1 + (session.scalar(select(func.count()).select_from(others.subquery())) or 0)
-    gravest = alert if other is None else gravest_of([alert, other])
+    other, more = session.execute(others).first() or (alert, 0)
+    gravest = gravest_of([alert, other])
     values: dict[str, Any] = {"expires_at": now + PAGE_LASTS}
     if isinstance(row, Outbox):
-        body = text_of(gravest, count)
+        body = text_of(gravest, 1 + more)
         values |= {"segments": segments.count(body).parts}
     else:
-        body = notice_of(gravest, count)
+        body = notice_of(gravest, 1 + more)
     if alert.severity == _EMERGENCY:
         values |= {"not_before": min(row.not_before, now)}
-    table = type(row)
+    table, row_id = type(row), row.id
     changed = session.execute(
         update(table)
-        .where(table.id == row.id, table.status == "queued")
+        .where(table.id == row_id, table.status == "queued")
         .values(body=body, **values)
         .execution_options(synchronize_session=False)
     )
     assert isinstance(changed, CursorResult)
-    session.refresh(row)
+    session.expire(row)
     if changed.rowcount != 1:
         return False
-    known = select(AlertPage.id).where(_is_about(row), AlertPage.alert_id == alert.id).limit(1)
-    if session.scalar(known) is None:
-        _link(session, alert, row, staff_id, now=now)
+    _link(session, alert, table, row_id, staff_id, now=now)
     return True
 
 
-def _link(session: Session, alert: Alert, row: Row, staff_id: int | None, *, now: datetime) -> None:
-    is_text = isinstance(row, Outbox)
-    session.add(
-        AlertPage(
-            alert_id=alert.id,
-            staff_id=staff_id,
-            outbox_id=row.id if is_text else None,
-            notice_id=None if is_text else row.id,
-            at=now,
-        )
+def _link(
+    session: Session, alert: Alert, table: type[Row], row_id: int, staff_id: int | None, *, now: datetime
+) -> None:
+    """Once: a page that already speaks of the alert has its link."""
+    page = {"outbox_id": row_id} if table is Outbox else {"notice_id": row_id}
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    session.execute(
+        insert(AlertPage).values(alert_id=alert.id, staff_id=staff_id, at=now, **page).on_conflict_do_nothing()
     )
-    session.flush()
 
 
 def _is_about(row: Row) -> ColumnElement[bool]:

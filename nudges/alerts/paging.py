@@ -3,6 +3,7 @@ answers."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -26,14 +27,15 @@ _TITLE_LIMIT: Final = 200
 _ABUSE: Final = "abuse_dv"
 
 
-def page_due(session: Session, alert: Alert, *, now: datetime) -> tuple[int, ...]:
+def page_due(session: Session, alert: Alert, *, now: datetime, about: Collection[str] | None = None) -> tuple[int, ...]:
     """Climb every rung that is due and page its people. Returns the ids of those on duty who have a page coming.
 
     Somebody who should be paged but cannot be stands on the alert, and the next person is paged in their place. An
     alert that nobody on duty can be paged about says so in its title, opens an alert of its own, and goes to
-    everyone who can be reached at all: that is no promise, so it is not counted as paged.
+    everyone who can be reached at all: that is no promise, so it is not counted as paged. `about` are the topics of
+    the episode, for a caller that knows them.
     """
-    calls = _climb(session, alert, now=now)
+    calls = _climb(session, alert, about, now=now)
     if not calls:
         return ()
     called = circles.call(session, alert, calls, now=now)
@@ -47,7 +49,7 @@ def page_due(session: Session, alert: Alert, *, now: datetime) -> tuple[int, ...
     ways = sorted(called.ways, key=lambda ways: ways.person.id)
     paged = tuple(way.person.id for way in ways if _page(session, alert, way, called.is_on_duty, now=now))
     if alert.rung == 1 or Circle.EVERYONE in calls:
-        for address in reach.addresses_of_program(session, alert.program_id):
+        for address in called.team:
             pages.notify(session, alert, address, now=now)
     return paged if called.is_on_duty else ()
 
@@ -57,7 +59,7 @@ def ladder_of(alert: Alert) -> ladder.Ladder:
     return ladder.ladder_of(alert.severity, alert.tier)
 
 
-def _climb(session: Session, alert: Alert, *, now: datetime) -> tuple[Circle, ...]:
+def _climb(session: Session, alert: Alert, about: Collection[str] | None, *, now: datetime) -> tuple[Circle, ...]:
     """Move `rung` and `escalate_at` past everything due. Whom that calls; nobody when nothing was due."""
     rungs, calls = ladder_of(alert), dict[Circle, None]()
     while alert.escalate_at is not None and alert.escalate_at <= now:
@@ -66,8 +68,9 @@ def _climb(session: Session, alert: Alert, *, now: datetime) -> tuple[Circle, ..
         start = alert.escalate_at - timedelta(minutes=step.after_minutes if step is not None else 0)
         alert.rung += 1
         alert.escalate_at = ladder.due_at(rungs, alert.rung, start)
-    if calls and alert.tier != _ABUSE and _ABUSE in topics.topics_of(session, alert):
-        calls[Circle.SAFEGUARDING] = None
+    if calls and alert.tier != _ABUSE:
+        known = topics.topics_of(session, alert) if about is None else about
+        calls |= {Circle.SAFEGUARDING: None} if _ABUSE in known else {}
     return tuple(calls)
 
 
@@ -78,7 +81,6 @@ def _page(session: Session, alert: Alert, ways: reach.Ways, is_on_duty: bool, *,
         return False
     event = "paged" if is_on_duty else "paged_off_duty"
     session.add(AlertEvent(alert_id=alert.id, event=event, staff_id=ways.person.id, at=now))
-    session.flush()
     return True
 
 

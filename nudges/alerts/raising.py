@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -61,9 +61,10 @@ def raise_alert(session: Session, concern: Concern, *, now: datetime) -> Raised:
     if alert is None:
         return _open(session, concern, now=now)
     _note(session, alert, "text", concern, now=now)
-    if not _is_worse(session, alert, concern):
+    known = topics_of(session, alert, but=concern.inbound)
+    if not _is_worse(alert, concern, known):
         return Raised(alert=alert, is_new=False, is_worse=False)
-    return _worsen(session, alert, concern, now=now)
+    return _worsen(session, alert, concern, known, now=now)
 
 
 def _open_alert(session: Session, concern: Concern) -> Alert | None:
@@ -108,36 +109,36 @@ def _open(session: Session, concern: Concern, *, now: datetime) -> Raised:
         subject=f"alert:{alert.id}",
         details={"level": alert.level, "tier": alert.tier, "severity": alert.severity},
     )
-    return Raised(alert=alert, is_new=True, is_worse=False, paged=paging.page_due(session, alert, now=now))
+    paged = paging.page_due(session, alert, now=now, about=_topics_in(concern))
+    return Raised(alert=alert, is_new=True, is_worse=False, paged=paged)
 
 
-def _is_worse(session: Session, alert: Alert, concern: Concern) -> bool:
+def _is_worse(alert: Alert, concern: Concern, known: Collection[str]) -> bool:
     if concern.severity > alert.severity or _LEVELS[concern.level] > _LEVELS[alert.level]:
         return True
-    return not topics_of(session, alert, but=concern.inbound).issuperset(_topics_in(concern))
+    return not set(_topics_in(concern)) <= set(known)
 
 
-def _worsen(session: Session, alert: Alert, concern: Concern, *, now: datetime) -> Raised:
+def _worsen(session: Session, alert: Alert, concern: Concern, known: Collection[str], *, now: datetime) -> Raised:
     """The ladder starts again from this text: whoever acknowledged had read something milder."""
     if _LEVELS[concern.level] >= _LEVELS[alert.level] and concern.severity >= alert.severity:
         alert.level, alert.tier, alert.severity = concern.level, concern.tier or alert.tier, concern.severity
         alert.why = concern.why
     warnings = [words for words in paging.LASTING_MARKS if words in alert.title]
-    about = {*topics_of(session, alert), *_topics_in(concern)}
+    about = {*known, *_topics_in(concern)}
     alert.title = topics.title_of(session, level=alert.level, family_id=alert.family_id, topics=about)
     for words in warnings:
         paging.mark(alert, words)
     alert.status, alert.rung = "open", 0
     alert.escalate_at = ladder.due_at(paging.ladder_of(alert), 0, now)
     session.add(AlertEvent(alert_id=alert.id, event="worse", at=now))
-    session.flush()
-    return Raised(alert=alert, is_new=False, is_worse=True, paged=paging.page_due(session, alert, now=now))
+    paged = paging.page_due(session, alert, now=now, about=about)
+    return Raised(alert=alert, is_new=False, is_worse=True, paged=paged)
 
 
 def _note(session: Session, alert: Alert, event: str, concern: Concern, *, now: datetime) -> None:
     inbound_id = concern.inbound.id if concern.inbound is not None else None
     session.add(AlertEvent(alert_id=alert.id, event=event, inbound_id=inbound_id, note=concern.why, at=now))
-    session.flush()
 
 
 def _topics_in(concern: Concern) -> tuple[str, ...]:
@@ -175,6 +176,12 @@ def open_alert_of(session: Session, *, parent_id: int) -> Alert | None:
         .order_by(Alert.id.desc())
         .limit(1)
     )
+
+
+def has_open_alert(session: Session, *, parent_id: int) -> bool:
+    """Is an episode open for this parent? For a caller that needs no more than that."""
+    rows = select(Alert.id).where(Alert.parent_id == parent_id, Alert.status != "resolved")
+    return session.scalar(rows.where(Alert.level.in_(("crisis", "check"))).limit(1)) is not None
 
 
 def open_alert_of_stranger(session: Session, *, program_id: int, number_index: str) -> Alert | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,25 +52,53 @@ def ways_of(session: Session, persons: Iterable[Staff]) -> Mapping[int, Ways]:
     }
 
 
-def everybody(session: Session, program_id: int) -> Sequence[Staff]:
-    """All who can be reached at all: the standing order first, then the rest."""
-    staff = session.scalars(
-        select(Staff)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Roster:
+    """The active staff of a program, read once for a page: those of the standing order first, then the rest.
+
+    `ways` by staff id in that order, `leads` the safeguarding leads, `team` the addresses that belong to nobody.
+    """
+
+    ways: Mapping[int, Ways]
+    leads: tuple[Staff, ...]
+    team: tuple[StaffAddress, ...]
+
+    @property
+    def standing(self) -> list[Staff]:
+        """The standing order, first first."""
+        return [way.person for way in self.ways.values() if way.person.on_call_rank is not None]
+
+    @property
+    def reachable(self) -> list[Ways]:
+        """All who can be reached at all."""
+        return [way for way in self.ways.values() if way.is_open]
+
+    def person(self, staff_id: int | None) -> Staff | None:
+        """Somebody of the active staff."""
+        ways = self.ways.get(staff_id) if staff_id is not None else None
+        return ways.person if ways is not None else None
+
+
+def roster(session: Session, program_id: int) -> Roster:
+    """Everybody who may be paged, in two queries."""
+    rows = session.execute(
+        select(Staff, StaffDuty.phone_stopped_at, StaffDuty.is_safeguarding_lead)
+        .outerjoin(StaffDuty, StaffDuty.staff_id == Staff.id)
         .where(Staff.program_id == program_id, Staff.is_active)
         .order_by(Staff.on_call_rank.is_(None), Staff.on_call_rank, Staff.id)
     ).all()
-    ways = ways_of(session, staff)
-    return [person for person in staff if ways[person.id].is_open]
-
-
-def addresses_of_program(session: Session, program_id: int) -> Sequence[StaffAddress]:
-    """The team's own channels: addresses that belong to nobody in particular."""
-    return session.scalars(
+    addresses: defaultdict[int | None, list[StaffAddress]] = defaultdict(list)
+    for address in session.scalars(
         select(StaffAddress)
-        .where(
-            StaffAddress.program_id == program_id,
-            StaffAddress.staff_id.is_(None),
-            StaffAddress.removed_at.is_(None),
-        )
+        .where(StaffAddress.program_id == program_id, StaffAddress.removed_at.is_(None))
         .order_by(StaffAddress.id)
-    ).all()
+    ):
+        addresses[address.staff_id].append(address)
+    return Roster(
+        ways={
+            person.id: Ways(person=person, addresses=tuple(addresses[person.id]), phone_stopped_at=stopped_at)
+            for person, stopped_at, _ in rows
+        },
+        leads=tuple(sorted((person for person, _, is_lead in rows if is_lead), key=lambda person: person.id)),
+        team=tuple(addresses[None]),
+    )

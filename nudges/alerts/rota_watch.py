@@ -67,10 +67,10 @@ def _is_a_phone_shut(session: Session, program: Program) -> bool:
 
 def _page_everyone(session: Session, alert: Alert, *, now: datetime) -> None:
     """Once: whoever reads it first can fill the gap."""
-    everybody = reach.everybody(session, alert.program_id)
-    for ways in sorted(reach.ways_of(session, everybody).values(), key=lambda ways: ways.person.id):
+    roster = reach.roster(session, alert.program_id)
+    for ways in sorted(roster.reachable, key=lambda ways: ways.person.id):
         if pages.page_person(session, alert, ways, now=now):
             session.add(AlertEvent(alert_id=alert.id, event="paged", staff_id=ways.person.id, at=now))
-    for address in reach.addresses_of_program(session, alert.program_id):
+    for address in roster.team:
         pages.notify(session, alert, address, now=now)
     session.flush()

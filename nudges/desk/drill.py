@@ -24,13 +24,13 @@ from nudges.ledger import record
 from nudges.models.family import Family, Parent
 from nudges.models.messages import Outbox
 from nudges.models.on_call import AlertPage, StaffNotice
-from nudges.models.phrases import DRILL_TEXTS, Drill
+from nudges.models.phrases import DRILL_CODE, DRILL_TEXTS, Drill
 from nudges.models.program import Lane, Program, Staff
 from nudges.models.safety import Alert, Hold, Task
 from nudges.outbound import outbox
 from nudges.outbound.status import ACCEPTED, DELIVERED
 
-CODE: Final = "DRILL"  # on the alert, the page and the family's page: nobody takes it for a family
+CODE: Final = DRILL_CODE  # on the alert, the page and the family's page: nobody takes it for a family
 NAME: Final = "Nobody (drill)"
 TEXT: Final = "DRILL, not real: my daughter says she wants to kill herself"
 LASTS: Final = timedelta(minutes=14)  # before the ladder would call everyone

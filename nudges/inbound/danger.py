@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import select, union_all
 from sqlalchemy.orm import Session
 
 from nudges.alerts import holds, paging, raising
-from nudges.crisis import replies, safety_answer
+from nudges.crisis import reactions, replies, safety_answer
 from nudges.crisis.values import Level, Screening, Tier
 from nudges.families import care
 from nudges.inbound import inbox, saying
@@ -22,7 +22,7 @@ from nudges.inbound.texts import Handled, Received, Screen
 from nudges.models.messages import Inbound, Outbox, OutboxEvent
 from nudges.models.program import Lane
 from nudges.models.safety import Alert, AlertEvent
-from schedules import segments
+from schedules import localtime, segments
 
 logger = logging.getLogger(__name__)
 
@@ -33,13 +33,40 @@ SAFETY_QUESTION_LASTS: Final = timedelta(hours=24)
 REPLY_LASTS: Final = timedelta(hours=1)
 
 
-def look(session: Session, screen: Screen, row: Inbound, sender: Sender, *, own_texts: Sequence[str]) -> Screening:
-    """What the screen says about a text and the ones just before it. A failing screen is a doubt, never silence."""
+def read_alone(screen: Screen, text: str) -> Screening:
+    """What the screen says about the words alone, before the database is asked for anything."""
+    return _screened(screen, text)
+
+
+def look(
+    session: Session,
+    screen: Screen,
+    row: Inbound,
+    sender: Sender,
+    *,
+    own_texts: Sequence[str],
+    alone: Screening | None = None,
+) -> Screening:
+    """What the screen says about a text and the ones just before it.
+
+    `alone` is what it said of the words alone. It stands, and the screen need not run while others wait for this
+    transaction, unless an open episode, the texts before or a quote of our own words could change it.
+    """
     recent = window(session, row)
     parent = sender.parent
-    episode = parent is not None and raising.open_alert_of(session, parent_id=parent.id) is not None
+    episode = parent is not None and raising.has_open_alert(session, parent_id=parent.id)
+    could_rise = recent and alone is not None and alone.level is not Level.CRISIS
+    if alone is not None and not (episode or could_rise or reactions.read(row.body, own_texts)):
+        return alone
+    return _screened(screen, row.body, recent=recent, own_texts=own_texts, open_episode=episode)
+
+
+def _screened(
+    screen: Screen, text: str, *, recent: Sequence[str] = (), own_texts: Sequence[str] = (), open_episode: bool = False
+) -> Screening:
+    """The screen's answer. One that fails is a doubt, never silence."""
     try:
-        return screen(row.body, recent=recent, own_texts=own_texts, open_episode=episode)
+        return screen(text, recent=recent, own_texts=own_texts, open_episode=open_episode)
     except Exception as error:
         logger.error("the crisis screen failed: %s", type(error).__name__, extra={"action": "screen_failed"})
         why = "The automatic screen failed on this text: a person has to read it."
@@ -150,19 +177,20 @@ def _reply(received: Received, screening: Screening, raised: raising.Raised) -> 
 
     Instructions that would repeat the last ones word for word are said shortly: a second copy reads like a fault.
     """
-    lately = _said_lately(received, raised.alert)
+    lately = None if raised.is_new else _said_lately(received, raised.alert)
     is_short = not (raised.is_new or raised.is_worse)
     if is_short and lately is not None:
         return None
     if is_short and received.sender.has_stopped:
         return None  # one answer to the text of somebody who opted out; the rest is a phone call
     lang, country = saying.language(received), received.sender.program.country
-    alerted = _somebody_was_paged(received.session, raised.alert)
+    alerted = bool(raised.paged) or _somebody_was_paged(received.session, raised.alert)
     profile = received.sender.profile
     discreet = profile is not None and profile.discreet
-    full = replies.reply(screening, lang=lang, country=country, alerted=alerted, discreet=discreet)
+    today = localtime.local_date(received.now, received.sender.program.timezone)
+    full = replies.reply(screening, lang=lang, country=country, alerted=alerted, discreet=discreet, today=today)
     if is_short or full == lately:
-        return replies.here_still(lang=lang, country=country, alerted=alerted)
+        return replies.here_still(lang=lang, country=country, alerted=alerted, today=today)
     return full
 
 
@@ -245,13 +273,12 @@ def recent_texts_to(session: Session, parent_ids: Sequence[int], *, limit: int =
     """What we last texted these parents, newest first: a quote of it is not a text of theirs."""
     if not parent_ids:
         return ()
-    sent = session.scalars(
-        select(Outbox.body).where(Outbox.parent_id.in_(parent_ids)).order_by(Outbox.id.desc()).limit(limit)
-    )
-    answered = session.scalars(
+    sent = select(Outbox.body).where(Outbox.parent_id.in_(parent_ids)).order_by(Outbox.id.desc()).limit(limit)
+    answered = (
         select(Inbound.reply)
         .where(Inbound.parent_id.in_(parent_ids), Inbound.reply.is_not(None))
         .order_by(Inbound.id.desc())
         .limit(limit)
     )
-    return (*sent, *(reply for reply in answered if reply))
+    both = union_all(select(sent.subquery().c.body), select(answered.subquery().c.reply))
+    return tuple(text for text in session.scalars(both) if text)

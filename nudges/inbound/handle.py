@@ -23,6 +23,7 @@ from nudges.families import snapshots
 from nudges.inbound import answering, danger, inbox, intents, leaving, senders, staff_replies
 from nudges.inbound.senders import Sender
 from nudges.inbound.texts import BETWEEN_REPLIES, Answer, Deps, Handled, IncomingText, Received, Screen
+from nudges.ledger import record
 from nudges.models.messages import Inbound, Outbox
 from schedules.catalog import Library
 
@@ -50,8 +51,17 @@ STEPS_IN_DANGER: Final[tuple[Callable[[Received], Handled | None], ...]] = (
 )
 
 
-def receive(session: Session, incoming: IncomingText, *, now: datetime, deps: Deps) -> Answer:
+def read_alone(incoming: IncomingText, *, deps: Deps) -> Screening:
+    """What the screen says of the words alone: before the transaction, so that nobody waits for it there."""
+    return danger.read_alone(deps.screen, incoming.body)
+
+
+def receive(
+    session: Session, incoming: IncomingText, *, now: datetime, deps: Deps, alone: Screening | None = None
+) -> Answer:
     """Handle one text and say what to text back. The caller commits, and answers only after that.
+
+    `alone` is what `read_alone` said of this text; without it the screen reads it here.
 
     1. texts of one number wait for each other; one that was handled already gets the same answer, with no effect
     2. the text is stored as it came
@@ -59,19 +69,25 @@ def receive(session: Session, incoming: IncomingText, *, now: datetime, deps: De
     4. otherwise the first of STEPS that takes it, and last a person's inbox
     5. what was done, and what was answered, stands in the stored row
     """
+    with record.gathered(session):
+        return _receive(session, incoming, alone, now=now, deps=deps)
+
+
+def _receive(session: Session, incoming: IncomingText, alone: Screening | None, *, now: datetime, deps: Deps) -> Answer:
     from_index = blind_index(incoming.from_number)
     senders.take_turn(session, from_index)
-    earlier = session.scalar(select(Inbound).where(Inbound.provider_id == incoming.provider_id))
+    earlier = session.scalar(select(Inbound.id).where(Inbound.provider_id == incoming.provider_id))
     if earlier is not None:
-        return _same_again(session, earlier)
+        return _same_again(session, session.get_one(Inbound, earlier))
     sender = senders.find(session, from_index, to_number=incoming.to_number)
     row = _store(session, incoming, sender, from_index, now=now)
     if sender is None:
         row.handled_as = "no_program"
         return Answer(handled_as=row.handled_as)
+    senders.take_family_turn(session, sender.enrolled)
     for parent in sorted(sender.enrolled, key=lambda p: p.id):
         snapshots.locked(session, parent.id)  # before any other row, in the order that receipts use too
-    handled = _handle(session, incoming, sender, row, now=now, deps=deps)
+    handled = _handle(session, incoming, sender, row, alone, now=now, deps=deps)
     return _settle(session, row, handled)
 
 
@@ -110,10 +126,17 @@ def _store(
 
 
 def _handle(
-    session: Session, incoming: IncomingText, sender: Sender, row: Inbound, *, now: datetime, deps: Deps
+    session: Session,
+    incoming: IncomingText,
+    sender: Sender,
+    row: Inbound,
+    alone: Screening | None,
+    *,
+    now: datetime,
+    deps: Deps,
 ) -> Handled:
     own_texts = danger.recent_texts_to(session, [parent.id for parent in sender.enrolled])
-    screening = danger.look(session, deps.screen, row, sender, own_texts=own_texts)
+    screening = danger.look(session, deps.screen, row, sender, own_texts=own_texts, alone=alone)
     reaction = reactions.read(incoming.body, own_texts)
     text = incoming.body if reaction is None else reaction.rest
     received = Received(
@@ -128,7 +151,6 @@ def _handle(
     )
     screening = danger.with_safety_answer(received, screening)
     row.screening = _as_stored(screening)
-    session.flush()
     if screening.level is not Level.ORDINARY:
         return _handle_danger(received, screening)
     danger.note_in_episode(received)

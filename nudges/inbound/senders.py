@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nudges.families import snapshots
-from nudges.models.family import Parent
+from nudges.models.family import Family, Parent
 from nudges.models.on_call import StaffDuty, StoppedNumber
 from nudges.models.program import Lane, Program, Staff
 from schedules.values import Profile
@@ -40,6 +40,17 @@ def take_turn(session: Session, from_index: str) -> None:
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(from_index, 0))))
+
+
+def take_family_turn(session: Session, enrolled: Sequence[Parent]) -> None:
+    """The same for the texts of both parents of a family: what one asks for touches the other's rows too.
+
+    Other rows may still be added to the family meanwhile. On SQLite there is nothing to do.
+    """
+    if enrolled and session.get_bind().dialect.name == "postgresql":
+        ids = sorted({parent.family_id for parent in enrolled})
+        families = select(Family.id).where(Family.id.in_(ids)).order_by(Family.id)
+        session.execute(families.with_for_update(key_share=True))
 
 
 def find(session: Session, from_index: str, *, to_number: str) -> Sender | None:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from nudges.alerts import paging
 from nudges.config import Settings
+from nudges.crisis.values import Screening
 from nudges.db import Cipher
 from nudges.families.snapshots import StaleParent
 from nudges.inbound import handle
@@ -107,9 +108,10 @@ def replay(sessions: sessionmaker[Session], spool: Spool, *, deps: Deps, now: da
     """
     handled = 0
     for kept in _readable(spool):
+        alone = handle.read_alone(kept.incoming, deps=deps)
         try:
             with sessions.begin() as session:
-                _handle(session, kept, deps=deps, now=now)
+                _handle(session, kept, alone, deps=deps, now=now)
         except (DataError, ProgrammingError) as error:
             _set_aside(kept.path, type(error).__name__)
             _tell_staff(sessions, now=now)
@@ -126,10 +128,10 @@ def replay(sessions: sessionmaker[Session], spool: Spool, *, deps: Deps, now: da
     return handled
 
 
-def _handle(session: Session, kept: Kept, *, deps: Deps, now: datetime) -> None:
+def _handle(session: Session, kept: Kept, alone: Screening, *, deps: Deps, now: datetime) -> None:
     if session.scalar(select(Inbound.id).where(Inbound.provider_id == kept.incoming.provider_id)) is not None:
         return
-    answer = handle.receive(session, kept.incoming, now=now, deps=deps)
+    answer = handle.receive(session, kept.incoming, now=now, deps=deps, alone=alone)
     row = session.scalars(select(Inbound).where(Inbound.provider_id == kept.incoming.provider_id)).one()
     for text, attempt in zip(answer.texts, answer.attempts, strict=True):
         if attempt is None:

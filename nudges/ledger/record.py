@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,6 +19,7 @@ GENESIS: Final = "genesis"  # what the first entry follows
 _LOCK: Final = 5_184_003  # any constant: one advisory lock per database, held until the transaction ends
 _BATCH: Final = 1000
 _COLUMNS: Final = ("at", "actor", "action", "family_id", "parent_id", "subject", "details")  # in the order of the hash
+_GATHERED: Final = "ledger entries of this block"  # where a session keeps them
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -38,6 +40,7 @@ def append_all(session: Session, entries: Sequence[Entry]) -> None:
     """Add many entries at once, in their order: the end of the chain is looked up once."""
     if not entries:
         return
+    session.flush()  # what can fail or wait comes before the turn is taken
     _wait_for_turn(session)
     previous = head(session)
     rows: list[dict[str, Any]] = []
@@ -52,6 +55,24 @@ def append_all(session: Session, entries: Sequence[Entry]) -> None:
     session.connection().execute(insert(table), rows)
 
 
+@contextmanager
+def gathered(session: Session) -> Iterator[None]:
+    """Every `append` of this block is written at its end, together: other transactions wait only from there on.
+
+    Nothing is written when the block raises. Inside another such block this one changes nothing.
+    """
+    if _GATHERED in session.info:
+        yield
+        return
+    waiting: list[Entry] = []
+    session.info[_GATHERED] = waiting
+    try:
+        yield
+    finally:
+        del session.info[_GATHERED]
+    append_all(session, waiting)
+
+
 def append(
     session: Session,
     *,
@@ -62,15 +83,13 @@ def append(
     parent_id: int | None = None,
     subject: str = "",
     details: Mapping[str, Any] | None = None,
-) -> LedgerEntry:
+) -> None:
     """Add an entry at the end of the chain.
 
     `actor` is `staff:7`, `parent:12` or `system:planner`; `details` is plain JSON and never holds a name, number
-    or message body. Appends wait for each other until their transactions end, so append last.
+    or message body. Appends wait for each other until their transactions end, so append last, or `gathered`.
     """
-    _wait_for_turn(session)
-    newest = select(LedgerEntry.hash).order_by(LedgerEntry.id.desc()).limit(1)
-    entry = LedgerEntry(
+    entry = Entry(
         at=at,
         actor=actor,
         action=action,
@@ -78,12 +97,12 @@ def append(
         parent_id=parent_id,
         subject=subject,
         details=dict(details or {}),
-        previous_hash=session.scalar(newest) or GENESIS,
     )
-    entry.hash = _hash_of(entry)
-    session.add(entry)
-    session.flush()
-    return entry
+    waiting: list[Entry] | None = session.info.get(_GATHERED)
+    if waiting is None:
+        append_all(session, [entry])
+    else:
+        waiting.append(entry)
 
 
 def verify(session: Session) -> list[str]:

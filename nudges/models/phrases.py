@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from nudges.db import Base, Sealed
 
+DRILL_CODE = "DRILL"  # of the family that drills are about: stands in every title and page of one
 DRILL_TEXTS = "drill-"  # what the provider id of a drill's text begins with: no provider makes such ids
 
 

@@ -17,9 +17,10 @@ from werkzeug.wrappers import Response
 
 from nudges.channels import twilio_webhooks
 from nudges.crisis.fallback import stateless_reply
+from nudges.crisis.values import Screening
 from nudges.families.snapshots import StaleParent
 from nudges.inbound import handle, spool
-from nudges.inbound.texts import Answer, IncomingText
+from nudges.inbound.texts import Answer, Deps, IncomingText
 from nudges.outbound import receipts
 from nudges.web.context import wiring
 
@@ -78,21 +79,22 @@ def fallback() -> Response:
 
 def _receive(incoming: IncomingText, now: datetime) -> Answer:
     """Handle the text, again when somebody else was faster: nothing of a failed try stays."""
+    deps = handle.deps_for(wiring().library, channel=wiring().settings.channel, screen=wiring().screen)
+    alone = handle.read_alone(incoming, deps=deps)
     for _ in range(TRIES - 1):
         try:
-            return _once(incoming, now)
+            return _once(incoming, now, deps, alone)
         except (SQLAlchemyError, StaleParent):
             if wiring().clock.now() - now > TRY_AGAIN_WITHIN:
                 raise
-    return _once(incoming, now)
+    return _once(incoming, now, deps, alone)
 
 
-def _once(incoming: IncomingText, now: datetime) -> Answer:
-    deps = handle.deps_for(wiring().library, channel=wiring().settings.channel, screen=wiring().screen)
+def _once(incoming: IncomingText, now: datetime, deps: Deps, alone: Screening) -> Answer:
     with wiring().sessions.begin() as session:
         session.connection()  # may wait for its turn: that wait belongs to the time to reply
         incoming = replace(incoming, received_at=now)
-        return handle.receive(session, incoming, now=wiring().clock.now(), deps=deps)
+        return handle.receive(session, incoming, now=wiring().clock.now(), deps=deps, alone=alone)
 
 
 def _without_database(incoming: IncomingText, now: datetime) -> Response:
@@ -100,7 +102,7 @@ def _without_database(incoming: IncomingText, now: datetime) -> Response:
 
     A text that could neither be answered nor kept is refused with 503, so that Twilio tries again.
     """
-    reply = stateless_reply(incoming.body)
+    reply = stateless_reply(incoming.body, today=now.date())
     try:
         spool.of(wiring().settings).keep(incoming, at=now, was_answered=reply is not None)
     except OSError as error:

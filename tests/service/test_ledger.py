@@ -12,7 +12,8 @@ from nudges.models.safety import LedgerEntry
 
 
 def _append(session, now, action="parent.paused", **values):
-    return record.append(session, at=now, actor="staff:1", action=action, **values)
+    record.append(session, at=now, actor="staff:1", action=action, **values)
+    return session.scalars(select(LedgerEntry).order_by(LedgerEntry.id.desc()).limit(1)).one()
 
 
 def test_each_entry_carries_the_hash_of_the_one_before(session, now):
@@ -69,3 +70,26 @@ def test_twelve_writers_at_once_make_one_chain(sessions, now):
     with sessions() as session:
         assert len(session.scalars(select(LedgerEntry.id)).all()) == 12
         assert record.verify(session) == []
+
+
+def test_entries_of_a_block_are_written_at_its_end_and_in_their_order(session, now):
+    with record.gathered(session), record.gathered(session):
+        for action in ("alert.raised", "hold.placed"):
+            record.append(session, at=now, actor="system:screen", action=action)
+        assert session.scalars(select(LedgerEntry)).all() == []
+    _append(session, now)
+    written = session.scalars(select(LedgerEntry.action).order_by(LedgerEntry.id)).all()
+    assert written == ["alert.raised", "hold.placed", "parent.paused"]
+    assert record.verify(session) == []
+
+
+def test_a_block_that_fails_leaves_no_entry_and_no_trace(session, now):
+    with pytest.raises(RuntimeError), record.gathered(session):
+        _append_nothing_yet(session, now)
+        raise RuntimeError("the text could not be handled")
+    _append(session, now)
+    assert session.scalars(select(LedgerEntry.action)).all() == ["parent.paused"]
+
+
+def _append_nothing_yet(session, now):
+    record.append(session, at=now, actor="system:screen", action="alert.raised")
