@@ -41,8 +41,10 @@ def acknowledge(session: Session, alert: Alert, staff_id: int, note: str, now: d
         acknowledged_by=staff_id,
         escalate_at=None,
     )
-    event = "acknowledged" if taken else "note"
-    session.add(AlertEvent(alert_id=alert.id, event=event, staff_id=staff_id, note=note or None, at=now))
+    if taken or note.strip():
+        event = "acknowledged" if taken else "note"
+        session.add(AlertEvent(alert_id=alert.id, event=event, staff_id=staff_id, note=note.strip() or None, at=now))
+        session.flush()
     if taken:
         _record(session, alert, staff_id, "alert.acknowledged", {}, now=now)
     return taken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -49,15 +49,18 @@ class Trial:
     units: int
 
 
-def try_text(text: str, *, lang: Lang | None, country: str, alerted: bool, by: Edition | None = None) -> Trial:
+def try_text(
+    text: str, *, lang: Lang | None, country: str, alerted: bool, by: Edition | None = None, today: date | None = None
+) -> Trial:
     """Read one text. Without `lang` the reply is in the language that it seems to be written in.
 
-    `alerted`: as if somebody on shift had been paged. `by`: a draft; none is what is in force.
+    `alerted`: as if somebody on shift had been paged. `by`: a draft; none is what is in force. `today`: lines whose
+    review is overdue on that day are left out, as they would be.
     """
     chosen, text = by or in_force(), text[:MOST_CHARACTERS]
     found = screen(text, by=chosen)
     answered: Lang = lang or replies.guess_lang(text)
-    reply = replies.reply(found, lang=answered, country=country, alerted=alerted, by=chosen)
+    reply = replies.reply(found, lang=answered, country=country, alerted=alerted, by=chosen, today=today)
     cost = segments.count(reply)
     form = second.load().form
     return Trial(
@@ -131,8 +134,8 @@ def what_is_held(found: Screening) -> str:
         return "Nothing is held."
     if found.tier is not None and found.tier.value == holds.ABUSE:
         return (
-            "Every nudge to the parent who wrote is held; for the whole family everything firm and everything about "
-            "contact stops. Only a person starts it again, with a reason."
+            "Every nudge to every parent of the family is held until a person releases it, with a reason; after that "
+            "everything firm and everything about contact stays off until a safeguarding lead or an admin clears it."
         )
     return "Every nudge to every parent of the family is held until a person releases it, with a reason."
 

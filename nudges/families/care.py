@@ -15,7 +15,7 @@ from nudges.families.consent import ConsentGiven
 from nudges.families.enrolling import LANGUAGES, EnrollError, actor, check_profile
 from nudges.families.withdrawing import withdraw_queued
 from nudges.ledger import record
-from nudges.models.family import KeyDate, Parent
+from nudges.models.family import Family, KeyDate, Parent
 from nudges.models.program import Program
 from schedules import lifecycle
 
@@ -134,6 +134,19 @@ def void_consent(session: Session, parent: Parent, *, how: str, now: datetime) -
     given = ConsentGiven(medium="text", wording_version=consent.WORDING_VERSION, language=parent.language)
     consent.revoke(session, parent, given, how=how, now=now)
     _record(session, parent, "parent.consent_void", now=now, by="system:receipts", details={"how": how})
+
+
+def set_emergency_plan(
+    session: Session, parent: Parent, *, plan: str, notes: str, staff_id: int, now: datetime
+) -> None:
+    """Keep what whoever answers an alert needs. Both are sealed; the ledger says only that they were written.
+
+    `plan`: the parent's address and what was agreed for an emergency. `notes`: custody and safety, for the family.
+    """
+    parent.emergency_plan = plan.strip() or None
+    session.get_one(Family, parent.family_id).notes = notes.strip() or None
+    session.flush()
+    _record(session, parent, "parent.emergency_plan", now=now, staff_id=staff_id)
 
 
 def set_key_date(

@@ -201,6 +201,7 @@ def _erase_plans(session: Session, parent: Parent, now: datetime) -> None:
 def _erase_person(session: Session, parent: Parent, now: datetime) -> None:
     program = session.get_one(Program, parent.program_id)
     parent.name = parent.phone = ""
+    parent.emergency_plan = None
     parent.profile, parent.state = {"timezone": program.timezone}, {}
     parent.status, parent.paused_until = "ended", None
     parent.next_at, parent.next_reason = None, WHY

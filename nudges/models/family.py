@@ -20,7 +20,7 @@ class Family(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     program_id: Mapped[int] = mapped_column(ForeignKey("programs.id"))
     code: Mapped[str]
-    notes: Mapped[str | None] = mapped_column(Sealed())
+    notes: Mapped[str | None] = mapped_column(Sealed())  # custody and safety: who may know what, who must not be called
     created_at: Mapped[datetime]
 
 
@@ -60,6 +60,8 @@ class Parent(Base):
     name: Mapped[str] = mapped_column(Sealed())
     phone: Mapped[str] = mapped_column(Sealed())
     phone_index: Mapped[str]
+    # Address and what was agreed for an emergency: for whoever answers an alert.
+    emergency_plan: Mapped[str | None] = mapped_column(Sealed())
     phone_problem: Mapped[str | None]  # why nothing can be sent: invalid, landline, reassigned
     language: Mapped[str]
     profile: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the keys of schedules.profile

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from nudges.alerts import acknowledging, escalation, holds, ladder, paging, raising
+from nudges.alerts import acknowledging, escalation, holds, judging, ladder, on_call, paging, raising
 from nudges.db import blind_index
 from nudges.models.family import Parent
 from nudges.models.messages import Inbound, Outbox
@@ -434,3 +434,41 @@ def test_alert_words_are_sealed_at_rest(session, people, parent, now):
     assert raw.startswith("v1.")
     assert note.startswith("v1.")
     assert session.scalars(select(AlertEvent.note).where(AlertEvent.note.is_not(None))).first() == "she wants to die"
+
+
+# ---------------------------------------------------------------- another danger than the screen named
+
+
+def test_another_danger_pages_its_own_people_from_the_start(session, people, parent, now):
+    raised = raise_one(session, people, parent, now)
+    acknowledging.acknowledge(session, raised.alert, people.ana.id, "", now + MINUTE)
+    on_call.set_duties(
+        session, people.cal, is_safeguarding_lead=True, is_trained_in_aftercare=False, by="staff:1", now=now
+    )
+    at = now + 2 * MINUTE
+    assert judging.change_danger(session, raised.alert, people.ana.id, "abuse_dv", "She named her uncle", at)
+    alert = raised.alert
+    assert (alert.tier, alert.severity, alert.status, alert.acknowledged_by) == ("abuse_dv", 3, "open", None)
+    assert alert.title.endswith(": abuse")
+    assert alert.escalate_at == at + 5 * MINUTE
+    paged = session.scalars(select(AlertEvent.staff_id).where(AlertEvent.event == "paged", AlertEvent.at == at)).all()
+    assert paged == [people.cal.id]
+    kinds = session.scalars(select(Hold.kind).where(Hold.family_id == people.family.id)).all()
+    assert "safeguarding" in kinds
+
+
+def test_the_same_danger_again_and_an_ended_alert_change_nothing(session, people, parent, now):
+    alert = raise_one(session, people, parent, now).alert
+    assert not judging.change_danger(session, alert, people.ana.id, "suicide_selfharm", "As the screen says", now)
+    acknowledging.resolve(session, alert, people.ana.id, "safe", "", now)
+    assert not judging.change_danger(session, alert, people.ana.id, "emergency", "Too late", now)
+    assert alert.status == "resolved"
+    assert alert.escalate_at is None
+
+
+def test_a_change_keeps_the_warning_that_texts_cannot_reach_them(session, people, parent, now):
+    alert = raise_one(session, people, parent, now).alert
+    paging.mark(alert, paging.OPTED_OUT_MARK)
+    judging.change_danger(session, alert, people.ana.id, "emergency", "On the roof now", now)
+    assert alert.severity == 4
+    assert paging.OPTED_OUT_MARK in alert.title

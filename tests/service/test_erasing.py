@@ -172,7 +172,7 @@ def test_every_sealed_column_is_erased_or_is_nobodys():
         if isinstance(column.type, Sealed)
     }
     erased = {
-        "parents.name", "parents.phone", "outbox.to", "outbox.body", "provider_events.raw", "inbound.from_number",
+        "parents.name", "parents.phone", "parents.emergency_plan", "outbox.to", "outbox.body", "provider_events.raw", "inbound.from_number",
         "inbound.body", "inbound.reply", "simulated_texts.body", "alerts.why", "alert_events.note",
         "holds.release_reason", "tasks.words", "tasks.outcome", "crisis_corpus.text", "crisis_corpus.reason",
     }  # fmt: skip

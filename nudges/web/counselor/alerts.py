@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from nudges.alerts import acknowledging, aftercare, figures, raising
+from nudges.alerts import acknowledging, aftercare, figures, judging, raising, thread
 from nudges.alerts.acknowledging import OUTCOMES, AlertError
 from nudges.families.enrolling import EnrollError
 from nudges.models.family import Family, Parent
@@ -21,6 +21,7 @@ from nudges.web.pages import back_to, page
 
 area = counselor_area("alerts", __name__)
 SHOWN = 100
+ENDED = "It was resolved already."
 
 
 @area.get("/alerts")
@@ -68,7 +69,10 @@ def _show(alert_id: int, form: Form) -> Response:
             form=form,
             family=db.get(Family, alert.family_id) if alert.family_id else None,
             parent=db.get(Parent, alert.parent_id) if alert.parent_id else None,
+            country=program_of_staff(db).country,
             texts=_texts(db, alert),
+            thread=thread.last_messages(db, alert),
+            dangers=judging.DANGERS,
             events=db.scalars(select(AlertEvent).where(AlertEvent.alert_id == alert.id).order_by(AlertEvent.id)).all(),
             holds=db.scalars(select(Hold).where(Hold.alert_id == alert.id, Hold.released_at.is_(None))).all(),
             times=figures.times_of(db, [alert])[0],
@@ -94,8 +98,11 @@ def acknowledge(alert_id: int) -> Response:
     with transaction() as db:
         alert = alert_or_404(db, staff(), alert_id)
         mine = acknowledging.acknowledge(db, alert, staff().id, form.get("note"), at)
-    if mine:
+        holder = alert.acknowledged_by
+    if mine or holder == staff().id:
         flash("You have it. Paging has stopped.", "good")
+    elif alert.status == "resolved":
+        flash("It has ended already; your note was kept.", "warn")
     else:
         flash("Somebody was faster; your note was kept.", "warn")
     return back_to(url_for("alerts.show", alert_id=alert_id))
@@ -108,7 +115,9 @@ def note(alert_id: int) -> Response:
     if not form.faults:
         at = now()
         with transaction() as db:
-            acknowledging.add_note(db, alert_or_404(db, staff(), alert_id), staff().id, words, at)
+            alert = alert_or_404(db, staff(), alert_id)
+            if not judging.is_repeated(db, alert, staff().id, "note", words, now=at):
+                acknowledging.add_note(db, alert, staff().id, words, at)
         return back_to(url_for("alerts.show", alert_id=alert_id))
     return _show(alert_id, form)
 
@@ -124,7 +133,54 @@ def resolve(alert_id: int) -> Response:
     except AlertError as error:
         form.fault("resolve_note" if "note" in str(error) else "outcome", str(error))
         return _show(alert_id, form)
-    flash("Resolved. Texts stay held until you release them." if ended else "It was resolved already.", "good")
+    flash("Resolved. Texts stay held until you release them." if ended else ENDED, "good")
+    return back_to(url_for("alerts.show", alert_id=alert_id))
+
+
+@area.post("/alerts/<int:alert_id>/act")
+def act(alert_id: int) -> Response:
+    """A call that was made, by one of the buttons."""
+    form = Form(values=request.form)
+    at = now()
+    try:
+        with transaction() as db:
+            alert = alert_or_404(db, staff(), alert_id)
+            judging.note_act(db, alert, staff().id, form.get("act"), form.get("act_note"), at)
+    except AlertError as error:
+        form.fault("act_note", str(error))
+        return _show(alert_id, form)
+    flash("Written down, with the time.", "good")
+    return back_to(url_for("alerts.show", alert_id=alert_id))
+
+
+@area.post("/alerts/<int:alert_id>/false-alarm")
+def false_alarm(alert_id: int) -> Response:
+    """It was no danger: the reason goes with the texts into the corpus."""
+    form = Form(values=request.form)
+    reason = form.required("false_reason", "Say why it was a false alarm; the screen learns from it.")
+    if form.faults:
+        return _show(alert_id, form)
+    at = now()
+    with transaction() as db:
+        alert = alert_or_404(db, staff(), alert_id)
+        ended = acknowledging.resolve(db, alert, staff().id, "false_alarm", reason, at)
+    flash("Ended as a false alarm. Texts stay held until you release them." if ended else ENDED, "good")
+    return back_to(url_for("alerts.show", alert_id=alert_id))
+
+
+@area.post("/alerts/<int:alert_id>/danger")
+def danger(alert_id: int) -> Response:
+    """Another danger than the screen named: its own people are paged."""
+    form = Form(values=request.form)
+    reason = form.required("danger_reason", "Say why it is another danger; the reason stays on record.")
+    chosen = form.one_of("danger", judging.DANGERS, "Choose the danger.")
+    if form.faults:
+        return _show(alert_id, form)
+    at = now()
+    with transaction() as db:
+        alert = alert_or_404(db, staff(), alert_id)
+        is_changed = judging.change_danger(db, alert, staff().id, chosen, reason, at)
+    flash("Changed. Whoever answers for this danger is paged now." if is_changed else "Nothing to change.", "good")
     return back_to(url_for("alerts.show", alert_id=alert_id))
 
 

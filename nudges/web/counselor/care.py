@@ -16,7 +16,7 @@ from nudges.families.enrolling import EnrollError
 from nudges.models.family import KeyDate, Parent
 from nudges.models.safety import Hold
 from nudges.web.context import now, staff, transaction
-from nudges.web.forms import Form
+from nudges.web.forms import TEXT_LIMIT, Form
 from nudges.web.guards import counselor_area, family_or_404, parent_or_404
 from nudges.web.pages import back_to
 
@@ -43,6 +43,20 @@ def _act(family_id: int, parent_id: int, act: Act) -> Response:
 
 def _zone(parent: Parent) -> str:
     return str(parent.profile["timezone"])
+
+
+@area.post(f"{PARENT}/emergency-plan")
+def emergency_plan(family_id: int, parent_id: int) -> Response:
+    return _act(family_id, parent_id, _emergency_plan)
+
+
+def _emergency_plan(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+    plan, notes = form.get("plan"), form.get("notes")
+    if max(len(plan), len(notes)) > TEXT_LIMIT:
+        form.fault("plan", f"Too long: at most {TEXT_LIMIT} characters each.")
+    else:
+        care.set_emergency_plan(db, parent, plan=plan, notes=notes, staff_id=staff().id, now=at)
+    return "Kept. It stands on every alert of this parent."
 
 
 @area.post(f"{PARENT}/pause")

@@ -75,7 +75,8 @@ def _draft(db: Session) -> Edition:
 
 def _trial(text: str, form: Form, draft: Edition | None) -> bench.Trial:
     lang: Lang | None = {"en": "en", "es": "es"}.get(form.get("lang"))  # type: ignore[assignment]  # one of the two
-    return bench.try_text(text, lang=lang, country=form.get("country"), alerted=form.get("shift") != "no", by=draft)
+    shift, today = form.get("shift") != "no", now().date()
+    return bench.try_text(text, lang=lang, country=form.get("country"), alerted=shift, by=draft, today=today)
 
 
 def _page(
