@@ -24,6 +24,11 @@ def led_to(sequence: Sequence) -> frozenset[str]:
     return frozenset(arg for e in effects if e.verb in ("go", "ask", "reply") for arg in e.args)
 
 
+def scored_questions(sequence: Sequence) -> int:
+    """How many questions of the sequence give marks (MATCH)."""
+    return sum(any(e.verb == "score" for a in step.answers.values() for e in a.then) for step in sequence.steps)
+
+
 def first_agenda(sequence: Sequence, now: datetime) -> tuple[Pending, ...]:
     """What stands in the agenda from the first minute: all that hangs on enrollment or on key dates.
 

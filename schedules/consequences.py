@@ -409,23 +409,27 @@ def _streak_0(draft: Draft, context: _Context, effect: Effect) -> None:
 def _score(draft: Draft, context: _Context, effect: Effect) -> None:
     enrollment = draft.thread.enrollment(context.enrollment)
     if enrollment is not None:
-        score = enrollment.facts.get("score", 0) + int(effect.args[0])
-        draft.thread = draft.thread.with_enrollment(replace(enrollment, facts={**enrollment.facts, "score": score}))
+        score, scored = enrollment.facts.get("score", 0) + int(effect.args[0]), enrollment.facts.get("scored", 0) + 1
+        facts = {**enrollment.facts, "score": score, "scored": scored}
+        draft.thread = draft.thread.with_enrollment(replace(enrollment, facts=facts))
         draft.did("score", f"Score so far: {score}.")
 
 
 def _judge(draft: Draft, context: _Context, effect: Effect) -> None:
-    """Say the step that fits the score, and do what that step says; the count starts anew."""
+    """Say the step that fits the score, and do what it says. Of questions without an answer nothing is concluded."""
     enrollment = draft.thread.enrollment(context.enrollment)
     if enrollment is None:
         return
     good, good_step, mixed, mixed_step, weak_step = effect.args
-    score = enrollment.facts.get("score", 0)
+    scored = max(enrollment.facts.get("scored", 0), 1)
+    score = enrollment.facts.get("score", 0) * max(agenda.scored_questions(enrollment.sequence), scored) // scored
     target = good_step if score >= int(good) else mixed_step if score >= int(mixed) else weak_step
     step = enrollment.sequence.step(target)
     if step is None:
         return
-    draft.thread = draft.thread.with_enrollment(replace(enrollment, facts={**enrollment.facts, "score": 0}))
+    draft.thread = draft.thread.with_enrollment(
+        replace(enrollment, facts={**enrollment.facts, "score": 0, "scored": 0})
+    )
     draft.did("judge", f"Score {score}: {step.intent.split(': ', 1)[-1]}.")
     draft.say(enrollment.sequence.key, step)
     for consequence in step.then:

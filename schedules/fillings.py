@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from schedules import localtime, windows
 from schedules.catalog import Idea
 from schedules.policy import Policy
-from schedules.values import Profile, Texts, Thread
+from schedules.values import Anchor, Kind, Profile, Send, Texts, Thread
 
 # Spanish days without the accents that would make every text with a day cost twice (á is not in GSM-7).
 DAYS: Mapping[str, tuple[str, ...]] = {
@@ -22,11 +22,16 @@ MONTHS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def of_thread(thread: Thread, policy: Policy, now: datetime, *, ideas: Sequence[Idea] = ()) -> dict[str, str]:
-    """{day}, {time}, {idea} and {w1} to {w4}, each only when there is one."""
+def of_thread(
+    thread: Thread, policy: Policy, now: datetime, *, ideas: Sequence[Idea] = (), session_at: datetime | None = None
+) -> dict[str, str]:
+    """{day}, {time}, {idea} and {w1} to {w4}, each only when there is one.
+
+    `session_at`: the session that the text is about; without it the next one.
+    """
     profile = thread.profile
     found: dict[str, str] = {}
-    session_at = next_session(thread, now)
+    session_at = session_at or next_session(thread, now)
     if session_at is not None:
         shown = localtime.local(session_at, profile.timezone)
         found |= {"day": day_words(shown.date(), profile.pref_lang), "time": clock_words(shown.time())}
@@ -38,6 +43,17 @@ def of_thread(thread: Thread, policy: Policy, now: datetime, *, ideas: Sequence[
         wall = time(window.start // 60 % 24, window.start % 60)
         found[f"w{n}"] = f"{day_words(window.day, profile.pref_lang)} {clock_words(wall)}"
     return found
+
+
+def session_of(thread: Thread, sent: Send) -> datetime | None:
+    """The very session that a step hangs on; none for a step that hangs on no session to come."""
+    enrollment = thread.enrollment(sent.enrollment)
+    when = sent.step.when[sent.which] if sent.which < len(sent.step.when) else None
+    if enrollment is None or when is None or when.anchor is not Anchor.SESSION or sent.step.kind is not Kind.REMINDER:
+        return None
+    pending = (p.nth for p in enrollment.agenda if (p.step, p.cycle) == (sent.step.id, sent.cycle))
+    nth = next(pending, 0) or when.nth
+    return next((k.at for k in thread.key_dates if (k.kind, k.nth, k.status) == ("session", nth, "set")), None)
 
 
 def next_session(thread: Thread, now: datetime) -> datetime | None:

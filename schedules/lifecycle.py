@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from schedules import agenda, beside, localtime, pacing
 from schedules.policy import Policy
-from schedules.values import Enrollment, OpenQuestion, Sequence, Step, Thread
+from schedules.values import Enrollment, Kind, OpenQuestion, Sequence, Step, Thread
 
 # Key dates that a sequence's length is counted from; the others count from enrollment.
 _LENGTH_FROM = {"DRIVE": "session", "BREAK": "break_start"}
@@ -129,6 +129,9 @@ def _lapsed(thread: Thread, policy: Policy, now: datetime) -> Thread:
     step = enrollment.sequence.step(question.step) if enrollment else None
     if enrollment is None or step is None:
         return thread
+    if step.kind is Kind.GATE:  # asked and not answered: it takes another "closer" to ask again
+        instants = {k: v for k, v in enrollment.instants.items() if k != "streak_at"}
+        enrollment = replace(enrollment, instants=instants)
     if thread.pace.silence_count >= policy.silence_monthly_after and "streak" in enrollment.facts:
         facts = {**enrollment.facts, "streak": 0}
         instants = {k: v for k, v in enrollment.instants.items() if k != "streak_at"}

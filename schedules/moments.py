@@ -5,7 +5,7 @@ Sources: content.md §2.1 (column `when`, ttl), §5.2; simulate readings 3, 9, 1
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -65,6 +65,16 @@ class Candidate:
         first = PRIORITY.get(key, PRIORITY.get(self.step.kind, 75))
         # Within AFTERCRISIS too: whether the visit took place matters more than the weekly question.
         return first - 1 if self.step.if_silent is not None else first
+
+
+def overtakes(talk: Candidate, ready: Sequence[Candidate]) -> bool:
+    """Would a talk go before a text of its own sequence that fell due first? It builds on what was said before it.
+
+    Only READY brings a talk forward, past the tips that lead up to it.
+    """
+    if talk.step.kind is not Kind.TALK or talk.enrollment.facts.get("ready"):
+        return False
+    return any(c.enrollment.id == talk.enrollment.id and c.due.at < talk.due.at for c in ready)
 
 
 _DUE = Reason(code="due", words="Due.")

@@ -351,7 +351,7 @@ def _stay_question(thread: Thread, candidates: list[Candidate], policy: Policy, 
 def _next_text(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision:
     ready = [c for c in candidates if c.at is not None and c.at <= now and c.step.kind is not Kind.STAFF]
     for candidate in sorted(ready, key=lambda c: (c.priority, c.due.at, c.step.id)):
-        if _yields_to(candidate, candidates, thread, policy) is None:
+        if _yields_to(candidate, candidates, thread, policy) is None and not moments.overtakes(candidate, ready):
             return _send(candidate, now)
     return _wait(thread, candidates, policy, now)
 

@@ -49,9 +49,7 @@ Screen = Callable[[str], "Danger | None"]
 Leaves = Callable[[str, bool], bool]  # the text, and whether a screen sees danger in it
 
 _ORG = "Family Support"
-_STOP = frozenset(
-    "stop stopall unsubscribe cancel end quit revoke optout parar alto cancelar baja".split(),
-)
+_STOP = frozenset("stop stopall unsubscribe cancel end quit revoke optout parar alto cancelar baja".split())
 _START = frozenset(("start", "unstop"))
 _HELP = frozenset(("help", "info", "ayuda"))
 _MOST_DECISIONS = 40
@@ -179,15 +177,17 @@ class _Run:
 
     # ------------------------------------------------------------ texts
 
-    def values(self, thread: Thread) -> dict[str, str]:
-        known = fillings.of_thread(thread, self.policy, self.now, ideas=self.library.ideas)
+    def values(self, thread: Thread, session_at: datetime | None = None) -> dict[str, str]:
+        ideas = self.library.ideas
+        known = fillings.of_thread(thread, self.policy, self.now, ideas=ideas, session_at=session_at)
         places = {render.place_value(kind): "Riverside Family Center" for kind in PLACES}
         return {"org": _ORG, "staff": "Ana", "resource": "Riverside Family Center", **places, **known}
 
     def send(self, before: Thread, decision: Send) -> list[Event]:
         proposal, step = decision.proposal, decision.step
         try:
-            rendered = render.for_step(step, before.profile, self.values(before))
+            values = self.values(before, fillings.session_of(before, decision))
+            rendered = render.for_step(step, before.profile, values)
         except render.MissingValue as missing:
             words = f"Not sent: {missing}."
             self.thread = plan.unsent(self.thread, proposal, self.policy, self.now, expired=False, reason=words)

@@ -22,6 +22,7 @@ from schedules.values import Thread
 date_words = fillings.date_words
 clock_words = fillings.clock_words
 idea_on_request = fillings.idea_on_request
+session_of = fillings.session_of
 
 
 def values_for(
@@ -52,11 +53,17 @@ class People:
 
 
 def values_of(
-    people: People, thread: Thread, policy: Policy, now: datetime, *, ideas: Sequence[Idea] = ()
+    people: People,
+    thread: Thread,
+    policy: Policy,
+    now: datetime,
+    *,
+    ideas: Sequence[Idea] = (),
+    session_at: datetime | None = None,
 ) -> dict[str, str]:
-    """The same for a caller that has read everything already."""
+    """The same for a caller that has read everything already. `session_at`: the session that the text is about."""
     found = {"org": people.org, "staff": people.staff, **people.places.values(thread.profile)}
-    found |= fillings.of_thread(thread, policy, now, ideas=ideas)
+    found |= fillings.of_thread(thread, policy, now, ideas=ideas, session_at=session_at)
     return {name: words for name, words in found.items() if words}
 
 

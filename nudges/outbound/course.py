@@ -132,7 +132,8 @@ class _Working:
         """Queue the words of a step; when one has no value, tell staff instead of sending half a sentence."""
         step = decision.step
         try:
-            rendered = render.for_step(step, before.profile, self.values(before))
+            values = self.values(before, wording.session_of(before, decision))
+            rendered = render.for_step(step, before.profile, values)
         except render.MissingValue as missing:
             reason = Reason(code="missing_value", words=f"Not sent: {missing}.")
             self.note(decision.enrollment, step.id, decision.cycle, "failed", reason)
@@ -154,8 +155,9 @@ class _Working:
         rendered = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=self.values(before))
         self.texts.append(Text(rendered=rendered, proposal=decision.proposal, enrollment=None))
 
-    def values(self, thread: Thread) -> dict[str, str]:
-        return wording.values_of(self.people, thread, self.policy, self.now, ideas=self.library.ideas)
+    def values(self, thread: Thread, session_at: datetime | None = None) -> dict[str, str]:
+        ideas = self.library.ideas
+        return wording.values_of(self.people, thread, self.policy, self.now, ideas=ideas, session_at=session_at)
 
     def finish(self, before: Thread, decision: Finish) -> None:
         """An enrollment's end, and what becomes of the steps that it still had. A pause is in the thread itself."""

@@ -428,3 +428,57 @@ def test_an_idea_keeps_six_days_from_the_next_pulse():
         if step == "BR-3" and after == "BR-4":
             assert (local(f"2025-{next_day}") - local(f"2025-{day}")).days >= 6
     assert {"BR-3", "BR-4"} <= {step for step, _ in days}
+
+
+# ------------------------------------------------------------------ read as a parent reads them
+
+
+def test_a_talk_does_not_overtake_the_fact_that_it_builds_on():
+    """DM-4 says "share the coach idea", which DM-3 tells; only READY brings a talk forward."""
+    acts = '[{on: ON-5, after: 1h, text: "2"}, {on: DM-1, after: 1h, text: "1"}]'
+    for start in ("2025-03-03", "2025-03-05", "2025-03-08", "2025-03-14"):
+        found = steps(events(FAMILY_1, ["ONBOARD"], start=f"{start}T09:00", days=60, acts=acts))
+        assert {"DM-3", "DM-4"} <= set(found)
+        assert found.index("DM-3") < found.index("DM-4")
+
+
+def test_ready_brings_a_talk_forward_past_the_tips():
+    acts = "[{on: TK-1, after: 1h, text: READY}]"
+    found = steps(events(FAMILY_1, ["TALK"], days=20, acts=acts))
+    assert found.index("TK-4") < found.index("TK-3")
+
+
+def test_a_reminder_names_its_own_session_and_not_the_one_before_it():
+    dates = {"session": ["2025-03-11T17:45", "2025-03-13T16:00"]}
+    found = events(FREE, ["REMIND"], start="2025-03-10T09:00", days=5, dates=dates)
+    texts = [e["text"] for e in found if e.get("step") == "RM-1" and e["event"] == "send"]
+    assert [("Thursday at 4 pm" in text, "Tuesday" in text) for text in texts] == [(False, True), (True, False)]
+
+
+@pytest.mark.parametrize(
+    ("marks", "said"),
+    [
+        ({"MA-3": "2"}, "MA-4M"),
+        ({"MA-1": "1", "MA-3": "1"}, "MA-4"),
+        ({"MA-2": "2", "MA-3": "2"}, "MA-4M"),
+        ({"MA-1": "2", "MA-2": "2", "MA-3": "3"}, "MA-4L"),
+        ({"MA-3": "3"}, "MA-4L"),
+    ],
+)
+def test_an_unanswered_question_about_the_therapist_is_no_bad_mark(marks, said):
+    """Silence is never read as an answer."""
+    t = enrolled("MATCH")
+    for step, digit in marks.items():
+        outcome = says(replace(t, pace=replace(t.pace, question=question(step, "MATCH"))), digit)
+        t = outcome.thread
+    assert outcome.replies[0].step == said
+
+
+def test_an_unanswered_gate_is_asked_again_only_after_another_closer():
+    acts = '[{on: BR-2, after: 1h, text: "2"}, {on: BR-4, nth: 1, after: 1h, text: "1"}, {on: BR-4, nth: 2, after: 1h, text: "1"}%s]'
+    dates = {"break_start": "2025-03-03"}
+    family = {**FREE, "therapist_told": "true"}
+    silent = steps(events(family, ["BREAK"], days=180, dates=dates, acts=acts % ""))
+    assert silent.count("BR-5") == 1
+    closer = ', {on: BR-4, nth: 4, after: 1h, text: "1"}'
+    assert steps(events(family, ["BREAK"], days=120, dates=dates, acts=acts % closer)).count("BR-5") == 2
