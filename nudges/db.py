@@ -7,15 +7,32 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import JSON, DateTime, Engine, MetaData, String, Text, create_engine, event
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Engine,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    TableValuedAlias,
+    Text,
+    bindparam,
+    cast,
+    create_engine,
+    event,
+    select,
+)
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 # How long PostgreSQL may be silent. A machine that was cut off would otherwise wait for an answer for a quarter of an
@@ -190,3 +207,36 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 def _begin_immediate(connection: Any) -> None:
     # A read that turns into a write would fail with "database is locked" at once; take the lock at the start.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+class _Members(FunctionElement[str]):
+    """The members of a JSON object as rows of `key` and `value`, both text."""
+
+    inherit_cache = True
+    name = "members"
+
+
+@compiles(_Members, "sqlite")
+def _members_on_sqlite(element: _Members, compiler: Any, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Members, "postgresql")
+def _members_on_postgres(element: _Members, compiler: Any, **options: Any) -> str:
+    return f"json_each_text(CAST({compiler.process(element.clauses, **options)} AS JSON))"
+
+
+def pairs_given(name: str) -> TableValuedAlias:
+    """Rows of `key` and `value` from one parameter that `as_given` wrote: the statement stays the same for any number
+    of them, so it is built once and its plan is kept."""
+    return _Members(bindparam(name, type_=Text())).table_valued("key", "value", name=name)
+
+
+def ids_given(name: str) -> Select[tuple[int]]:
+    """The keys of `pairs_given` as numbers, for `IN`."""
+    return select(cast(pairs_given(name).c.key, Integer()))
+
+
+def as_given(pairs: Mapping[Any, str] | Iterable[Any]) -> str:
+    """Ids, or text by id, for a parameter of `pairs_given` or `ids_given`."""
+    return json.dumps(dict(pairs) if isinstance(pairs, Mapping) else dict.fromkeys(pairs))

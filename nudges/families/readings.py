@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,6 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Row, Select, Text, bindparam, cast, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from nudges.db import as_given, ids_given
 from nudges.families import snapshots
 from nudges.models.family import FamilyStaff, KeyDate, Parent
 from nudges.models.program import Staff
@@ -107,12 +108,12 @@ def claim(session: Session, parent_id: int) -> Reading | None:
     return next(iter(_complete(session, session.execute(one).all())), None)
 
 
-def of(session: Session, ids: set[int]) -> dict[int, Reading]:
-    """Parents by id, whatever their status."""
+def of(session: Session, ids: Collection[int]) -> dict[int, Reading]:
+    """Parents by id, whatever their status, without their counselor: no rule asks who that is, only words do."""
     if not ids:
         return {}
-    rows = session.execute(_columns().where(Parent.id.in_(ids))).all()
-    return {reading.id: reading for reading in _complete(session, rows)}
+    rows = session.connection().execute(_BY_ID, {"ids": as_given(ids)}).all()
+    return {reading.id: reading for reading in _complete(session, rows, with_staff=False)}
 
 
 def first_names(session: Session, staff_ids: set[int]) -> dict[int, str]:
@@ -151,30 +152,45 @@ _DUE: Final = (
 )
 
 
-def _complete(session: Session, rows: Sequence[Row[Any]]) -> list[Reading]:
+_BY_ID: Final = _columns().where(Parent.id.in_(ids_given("ids")))
+
+
+def _complete(session: Session, rows: Sequence[Row[Any]], *, with_staff: bool = True) -> list[Reading]:
     """The rest of what the core sees, in one query each."""
     if not rows:
         return []
-    ids = [row.id for row in rows]
-    families = {row.family_id for row in rows}
-    enrollments = _enrollments(session, ids)
-    key_dates = _key_dates(session, ids)
+    parents, families = as_given(row.id for row in rows), as_given(row.family_id for row in rows)
+    enrollments = _enrollments(session, parents)
+    key_dates = _key_dates(session, parents)
     holds = _holds(session, families)
-    staff = _counselors(session, families)
-    return [
-        Reading(
-            **(row._asdict() | {"state": _with_names(row.state, enrollments[row.id])}),
-            enrollments=tuple(enrollments[row.id]),
-            key_dates=tuple(key_dates[row.id]),
-            holds=tuple(hold for whose, hold in holds[row.family_id] if whose in (None, row.id)),
-            staff_id=staff.get(row.family_id),
+    staff = _counselors(session, families) if with_staff else {}
+    found = []
+    for row in rows:
+        enrolled = enrollments.get(row.id, ())
+        found.append(
+            Reading(
+                id=row.id,
+                program_id=row.program_id,
+                family_id=row.family_id,
+                revision=row.revision,
+                status=row.status,
+                paused_until=row.paused_until,
+                phone_problem=row.phone_problem,
+                phone=row.phone,
+                profile=row.profile,
+                language=row.language,
+                state=with_names(row.state, enrolled),
+                enrollments=enrolled,
+                key_dates=tuple(key_dates.get(row.id, ())),
+                holds=tuple(hold for whose, hold in holds.get(row.family_id, ()) if whose in (None, row.id)),
+                staff_id=staff.get(row.family_id),
+            )
         )
-        for row in rows
-    ]
+    return found
 
 
-def _with_names(stored: str, enrollments: Sequence[Enrolled]) -> str:
-    """The pace as text, each enrollment's name in the place of its id: questions and plans belong to one."""
+def with_names(stored: str, enrollments: Sequence[Enrolled]) -> str:
+    """JSON text as stored, each enrollment's name in the place of its id: questions and plans belong to one."""
     if '"enrollment"' not in stored:
         return stored
     names = {str(enrolled.id): enrolled.name for enrolled in enrollments}
@@ -188,31 +204,51 @@ def with_ids(text: str, enrollments: Sequence[Enrolled]) -> str:
     return text
 
 
-def _enrollments(session: Session, ids: Sequence[int]) -> Mapping[int, list[Enrolled]]:
-    rows = session.execute(
-        select(
-            Enrollment.id,
-            Enrollment.parent_id,
-            Enrollment.sequence_key,
-            Enrollment.version_id,
-            Enrollment.started_at,
-            _as_text(Enrollment.state).label("state"),
-            SequenceVersion.number,
-            SequenceVersion.sha256,
-        )
-        .join(SequenceVersion, SequenceVersion.id == Enrollment.version_id)
-        .where(Enrollment.parent_id.in_(ids), Enrollment.status == "active")
-        .order_by(Enrollment.id)
-    ).all()
+_ENROLLMENTS: Final = (
+    select(
+        Enrollment.id,
+        Enrollment.parent_id,
+        Enrollment.sequence_key,
+        Enrollment.version_id,
+        Enrollment.started_at,
+        _as_text(Enrollment.state).label("state"),
+        SequenceVersion.number,
+        SequenceVersion.sha256,
+    )
+    .join(SequenceVersion, SequenceVersion.id == Enrollment.version_id)
+    .where(Enrollment.parent_id.in_(ids_given("parents")), Enrollment.status == "active")
+    .order_by(Enrollment.id)
+)
+_KEY_DATES: Final = (
+    select(KeyDate.parent_id, KeyDate.kind, KeyDate.nth, KeyDate.at, KeyDate.status, KeyDate.on_date)
+    .where(KeyDate.parent_id.in_(ids_given("parents")))
+    .order_by(KeyDate.kind, KeyDate.nth)
+)
+_HOLDS: Final = (
+    select(Hold.family_id, Hold.scope, Hold.parent_id, Hold.kind, Hold.placed_at, Hold.until)
+    .where(Hold.family_id.in_(ids_given("families")), Hold.released_at.is_(None))
+    .where(or_(Hold.scope == "family", Hold.parent_id.is_not(None)))
+    .order_by(Hold.id)
+)
+_COUNSELORS: Final = (
+    select(FamilyStaff.family_id, func.min(Staff.id).label("staff_id"))
+    .join(Staff, Staff.id == FamilyStaff.staff_id)
+    .where(FamilyStaff.family_id.in_(ids_given("families")), Staff.is_active)
+    .group_by(FamilyStaff.family_id)
+)
+
+
+def _enrollments(session: Session, parents: str) -> Mapping[int, tuple[Enrolled, ...]]:
     by_parent: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    for row in rows:
+    for row in session.connection().execute(_ENROLLMENTS, {"parents": parents}):
         by_parent[row.parent_id].append(row)
-    found: defaultdict[int, list[Enrolled]] = defaultdict(list)
-    for parent_id, of_parent in by_parent.items():
-        # The core breaks ties by id as text: names keep that order.
-        rank = {id_: n for n, id_ in enumerate(sorted(str(row.id) for row in of_parent))}
-        found[parent_id] = [_enrolled(session, row, f"#{rank[str(row.id)]:02d}") for row in of_parent]
-    return found
+    return {parent_id: _named(session, of_parent) for parent_id, of_parent in by_parent.items()}
+
+
+def _named(session: Session, rows: Sequence[Row[Any]]) -> tuple[Enrolled, ...]:
+    # The core breaks ties by id as text: names keep that order.
+    rank = {id_: n for n, id_ in enumerate(sorted(str(row.id) for row in rows))}
+    return tuple(_enrolled(session, row, f"#{rank[str(row.id)]:02d}") for row in rows)
 
 
 def _enrolled(session: Session, row: Row[Any], name: str) -> Enrolled:
@@ -227,40 +263,24 @@ def _enrolled(session: Session, row: Row[Any], name: str) -> Enrolled:
     )
 
 
-def _key_dates(session: Session, ids: Sequence[int]) -> Mapping[int, list[values.KeyDate]]:
+def _key_dates(session: Session, parents: str) -> Mapping[int, list[values.KeyDate]]:
     found: defaultdict[int, list[values.KeyDate]] = defaultdict(list)
-    rows = session.execute(
-        select(KeyDate.parent_id, KeyDate.kind, KeyDate.nth, KeyDate.at, KeyDate.status, KeyDate.on_date)
-        .where(KeyDate.parent_id.in_(ids))
-        .order_by(KeyDate.kind, KeyDate.nth)
-    )
-    for parent_id, kind, nth, at, status, on_date in rows:
+    for parent_id, kind, nth, at, status, on_date in session.connection().execute(_KEY_DATES, {"parents": parents}):
         key_date = values.KeyDate(kind=kind, nth=nth, at=at, status=status, date_only=on_date is not None)
         found[parent_id].append(key_date)
     return found
 
 
-def _holds(session: Session, families: set[int]) -> Mapping[int, list[tuple[int | None, values.Hold]]]:
+def _holds(session: Session, families: str) -> Mapping[int, list[tuple[int | None, values.Hold]]]:
     """Open holds by family; each with the one parent whom it is about, none for the whole family."""
-    rows = session.execute(
-        select(Hold.family_id, Hold.scope, Hold.parent_id, Hold.kind, Hold.placed_at, Hold.until)
-        .where(Hold.family_id.in_(families), Hold.released_at.is_(None))
-        .where(or_(Hold.scope == "family", Hold.parent_id.is_not(None)))
-        .order_by(Hold.id)
-    )
     found: defaultdict[int, list[tuple[int | None, values.Hold]]] = defaultdict(list)
-    for family_id, scope, parent_id, kind, since, until in rows:
+    for family_id, scope, parent_id, kind, since, until in session.connection().execute(_HOLDS, {"families": families}):
         whose = None if scope == "family" else parent_id
         found[family_id].append((whose, values.Hold(kind=kind, since=since, until=until)))
     return found
 
 
-def _counselors(session: Session, families: set[int]) -> dict[int, int]:
+def _counselors(session: Session, families: str) -> dict[int, int]:
     """By family, the counselor with the longest account."""
-    rows = session.execute(
-        select(FamilyStaff.family_id, func.min(Staff.id).label("staff_id"))
-        .join(Staff, Staff.id == FamilyStaff.staff_id)
-        .where(FamilyStaff.family_id.in_(families), Staff.is_active)
-        .group_by(FamilyStaff.family_id)
-    )
+    rows = session.connection().execute(_COUNSELORS, {"families": families})
     return {row.family_id: row.staff_id for row in rows}

@@ -110,6 +110,11 @@ def policy_of(program: Program) -> policy.Policy:
     return _policy(json.dumps(program.policy, sort_keys=True))
 
 
+def policy_from(stored: str) -> policy.Policy:
+    """The same from the JSON text of the overrides."""
+    return _policy(stored)
+
+
 def profile_of(parent: family.Parent) -> values.Profile:
     """The family's profile; the parent's own language wins over the one in the profile."""
     return _profile(json.dumps({**parent.profile, "pref_lang": parent.language}, sort_keys=True))

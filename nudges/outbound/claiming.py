@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -9,20 +11,22 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from nudges.channels.base import Outgoing
-from nudges.models.messages import Outbox
-from nudges.models.program import Lane
 from nudges.outbound import handover, lanes, outbox
+from nudges.outbound.handover import Gatekeeper
 from nudges.outbound.lanes import Lease
+from nudges.outbound.outbox import Queued
+from nudges.outbound.purse import Second
 
 # How many seconds' worth of segments a claim waits for once the bucket is empty: few transactions, even pace.
 GATHER_SECONDS: Final = 0.05
+LEAST_WAIT: Final = 0.001
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
     """One call that is about to be made. Plain values: no session is open while it is."""
 
-    row: Outbox
+    row: Queued
     outgoing: Outgoing
 
 
@@ -30,69 +34,104 @@ class Attempt:
 class Claimed:
     """What one claim found: calls to make, texts that are over, and when it is worth coming back.
 
-    `wait_seconds` until the bucket has room again; `is_more` when there may be more to claim now or then.
+    `wait_seconds` until the pace has room again; `is_more` when there may be more to claim now or then.
     """
 
     at: datetime
+    batch: str = field(default_factory=lambda: uuid.uuid4().hex)
     attempts: list[Attempt] = field(default_factory=list)
-    over: list[tuple[Outbox, handover.Over]] = field(default_factory=list)
+    over: list[tuple[Queued, handover.Over]] = field(default_factory=list)
     is_more: bool = False
     wait_seconds: float = 0.0
 
 
-def claim(session: Session, lease: Lease, *, room: int, now: datetime) -> Claimed | None:
+def claim(
+    session: Session, lease: Lease, *, room: int, now: datetime, gatekeeper: Gatekeeper, second: Second
+) -> Claimed | None:
     """Mark what may go as `sending`, most urgent first, at most `room`. None when the lane is no longer ours.
 
-    Renews the lease and refills the bucket. The caller commits before it calls anybody, and ends what is over.
+    Renews the lease and refills the bucket. The caller commits before it calls anybody, counts what was claimed in
+    `second`, and ends what is over.
     """
-    lane = lanes.renew(session, lease, now=now)
-    if lane is None:
+    bucket = lanes.look_into(session, lease, now=now)
+    if bucket is None:
         return None
-    rows = outbox.ready(session, lane.id, now=now, limit=room)
+    rows = outbox.ready(session, lease.lane_id, now=now, limit=room)
     claimed = Claimed(at=now, is_more=len(rows) == room)
-    _pick(session, rows, lane, lease, claimed)
+    around = handover.look_around(session, rows, gatekeeper)
+    left = _Picking(session, around, lease, bucket, second, claimed).pick(rows)
+    lanes.keep(session, lease, tokens=left, now=now)
     outbox.claim_all(
         session,
-        {attempt.row.id: attempt.outgoing.attempt_id for attempt in claimed.attempts},
+        [attempt.row.id for attempt in claimed.attempts],
+        batch=claimed.batch,
         claimed_by=lease.name,
         now=now,
     )
     return claimed
 
 
-def _pick(session: Session, rows: list[Outbox], lane: Lane, lease: Lease, claimed: Claimed) -> None:
-    """Sort the rows into calls to make, texts that are over, and texts for later; the bucket pays as we go."""
-    around = handover.look_around(session, rows, now=claimed.at)
-    recipients: set[int | None] = set()
-    for row in rows:
-        if row.category not in outbox.URGENT and (lane.tokens < 1.0 or row.parent_id in recipients):
-            if lane.tokens < 1.0:
-                claimed.is_more, claimed.wait_seconds = True, _until_worth_it(lane)
-            continue
-        answer = handover.may_go(row, around, now=claimed.at)
+class _Picking:
+    """Sorts rows into calls to make, texts that are over, and texts for later; the lane pays as it goes."""
+
+    def __init__(
+        self,
+        session: Session,
+        around: handover.Surroundings,
+        lease: Lease,
+        bucket: lanes.Bucket,
+        second: Second,
+        claimed: Claimed,
+    ) -> None:
+        self.session, self.around, self.lease = session, around, lease
+        self.tokens, self.pace, self.second, self.claimed = bucket.tokens, bucket.pace, second, claimed
+        self.segments = 0  # picked so far
+        self.recipients: set[int | None] = set()
+
+    def pick(self, rows: Sequence[Queued]) -> float:
+        """What the bucket holds afterwards."""
+        for row in rows:
+            if row.category in outbox.URGENT or self.may_pay(row):
+                self.take(row)
+        return self.tokens
+
+    def may_pay(self, row: Queued) -> bool:
+        """Is there room in the pace, and has this phone none of the batch yet?"""
+        now, claimed = self.claimed.at, self.claimed
+        if not claimed.wait_seconds and (
+            self.tokens < 1.0 or not self.second.has_room(self.segments + row.segments, now)
+        ):
+            claimed.is_more, claimed.wait_seconds = True, self.until_worth_it()
+        return not claimed.wait_seconds and row.parent_id not in self.recipients
+
+    def until_worth_it(self) -> float:
+        """Seconds until a good many may go at once: few transactions, even pace."""
+        worth = max(1.0, self.pace * GATHER_SECONDS)
+        return max(
+            (worth - self.tokens) / self.pace, self.second.wait(self.segments + worth, self.claimed.at), LEAST_WAIT
+        )
+
+    def take(self, row: Queued) -> None:
+        answer = handover.may_go(row, self.around, now=self.claimed.at)
         if isinstance(answer, handover.Over):
-            claimed.over.append((row, answer))
+            self.claimed.over.append((row, answer))
         elif isinstance(answer, handover.Later):
-            outbox.postpone(session, row, until=answer.until)
+            outbox.postpone(self.session, row.id, until=answer.until)
         else:
-            lane.tokens -= row.segments  # may fall below nothing: a long text, or a page that cannot wait
+            self.tokens -= row.segments  # may fall below nothing: a long text, or a page that cannot wait
+            self.segments += row.segments
             if row.parent_id is not None:
-                recipients.add(row.parent_id)
-            claimed.attempts.append(_attempt(row, lease.sender, answer))
+                self.recipients.add(row.parent_id)
+            self.claimed.attempts.append(self.attempt(row, answer))
 
-
-def _until_worth_it(lane: Lane) -> float:
-    return (max(1.0, lane.segments_per_second * GATHER_SECONDS) - lane.tokens) / lane.segments_per_second
-
-
-def _attempt(row: Outbox, sender: str, answer: handover.Now) -> Attempt:
-    return Attempt(
-        row=row,
-        outgoing=Outgoing(
-            to=row.to,
-            body=row.body,
-            attempt_id=outbox.new_attempt(),
-            sender=sender,
-            validity_seconds=answer.validity_seconds,
-        ),
-    )
+    def attempt(self, row: Queued, answer: handover.Now) -> Attempt:
+        return Attempt(
+            row=row,
+            outgoing=Outgoing(
+                to=row.to,
+                body=row.body,
+                attempt_id=outbox.attempt_of(self.claimed.batch, row.id),
+                sender=self.lease.sender,
+                validity_seconds=answer.validity_seconds,
+            ),
+        )

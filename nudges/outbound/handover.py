@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, TypeAlias
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
 
+from nudges.db import as_given, ids_given
 from nudges.families import readings, snapshots
 from nudges.families.readings import Reading
-from nudges.models.messages import Outbox
 from nudges.models.program import Program
 from nudges.outbound import last_look
-from nudges.outbound.outbox import URGENT
+from nudges.outbound.outbox import LAST_MOMENTS, URGENT, Queued
 from nudges.outbound.status import CANCELLED, EXPIRED
 from schedules import gate, pacing, state, windows
 from schedules.policy import Policy
@@ -23,9 +25,12 @@ from schedules.values import Go, Never, NotYet, Proposal, Thread
 
 LEAST_VALIDITY_SECONDS: Final = 60  # less is a text that arrives after its moment, or not at all
 MOST_VALIDITY_SECONDS: Final = 14_400
-RECIPIENT_GAP: Final = timedelta(seconds=30)  # two texts at once read like an alarm, and carriers filter them
+RECIPIENT_GAP: Final = LAST_MOMENTS  # between two texts to one phone
 _AT_ONCE: Final = URGENT | {"reply"}
+_STAYS_TRUE: Final = timedelta(seconds=0.25)  # the gate's answer, while the parent stands as before
+_MOST_KEPT: Final = 2000  # parents, however long a drain lasts
 ASK_AGAIN: Final = timedelta(minutes=5)  # when only a person can open the way
+_POLICIES: Final = select(Program.id, cast(Program.policy, Text())).where(Program.id.in_(ids_given("programs")))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,59 +60,86 @@ class Over:
 Answer: TypeAlias = Now | Later | Over
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate said `at` an instant; `end` of the hours that were open then."""
+
+    said: Go | NotYet | Never
+    at: datetime
+    end: datetime
+
+
+class Gatekeeper:
+    """Asks the gate, once for all who stand exactly alike: an answer may be a quarter of a second old.
+
+    How a parent stands is read anew for each batch; only what follows from it is kept, for as long as a drain lasts.
+    """
+
+    def __init__(self) -> None:
+        self._verdicts: dict[tuple[object, ...], Verdict] = {}
+        self._threads: dict[tuple[object, ...], Thread] = {}
+
+    def ask(self, proposal: Proposal, parent: Reading, policy: Policy, now: datetime) -> Verdict:
+        stands = parent.alike()
+        key = (proposal, stands)
+        known = self._verdicts.get(key)
+        if known is not None and timedelta(0) <= now - known.at <= _STAYS_TRUE:
+            return known
+        if len(self._threads) >= _MOST_KEPT or len(self._verdicts) >= _MOST_KEPT:
+            self._threads.clear()
+            self._verdicts.clear()
+        thread = self._threads.get(stands)
+        if thread is None:
+            thread = self._threads[stands] = parent.thread()
+        said = gate.may_go(proposal, without(thread, proposal), policy, now)
+        end = windows.end_of_open(thread.profile, policy, now) if isinstance(said, Go) else now
+        verdict = self._verdicts[key] = Verdict(said, now, end)
+        return verdict
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
-    """What a batch depends on: parents, their threads and rules, when each phone got its last text.
+    """What a batch depends on: parents, their program's rules, what each text with a gate proposes.
 
     `objections` say, by a text's id, why it must not go at all.
     """
 
     parents: Mapping[int, Reading]
-    threads: Mapping[int, Thread]
     policies: Mapping[int, Policy]
-    last_at: Mapping[int, datetime]
+    proposals: Mapping[int, Proposal]
+    gatekeeper: Gatekeeper
     objections: Mapping[int, str] = field(default_factory=dict)
 
 
-def look_around(session: Session, rows: Sequence[Outbox], *, now: datetime) -> Surroundings:
+def look_around(session: Session, rows: Sequence[Queued], gatekeeper: Gatekeeper) -> Surroundings:
     """Read what `may_go` needs, in a few queries for the whole batch."""
-    ids = {row.parent_id for row in rows if row.parent_id is not None}
-    parents = readings.of(session, ids)
-    programs = {parent.program_id for parent in parents.values()}
-    policies = {
-        program.id: snapshots.policy_of(program)
-        for program in session.scalars(select(Program).where(Program.id.in_(programs)))
-    }
+    parents = readings.of(session, {row.parent_id for row in rows if row.parent_id is not None})
+    programs = as_given({parent.program_id for parent in parents.values()})
+    proposals = {row.id: _proposal_of(row, parents) for row in rows if row.has_gate}
     return Surroundings(
         parents=parents,
-        threads=_threads(parents, {row.parent_id for row in rows if row.gate}),
-        policies=policies,
-        last_at=_last_texts(session, ids, now=now),
-        objections=last_look.objections(session, rows, parents),
+        policies={
+            program_id: snapshots.policy_from(stored)
+            for program_id, stored in session.connection().execute(_POLICIES, {"programs": programs})
+        },
+        proposals=proposals,
+        gatekeeper=gatekeeper,
+        objections=last_look.objections(session, rows, parents, proposals),
     )
 
 
-def _threads(parents: Mapping[int, Reading], gated: Set[int | None]) -> dict[int, Thread]:
-    """Threads of those whose texts have a gate; one for all who stand alike."""
-    alike: dict[tuple[object, ...], Thread] = {}
-    threads: dict[int, Thread] = {}
-    for id_, reading in parents.items():
-        if id_ in gated:
-            seen = reading.alike()
-            if seen not in alike:
-                alike[seen] = reading.thread()
-            threads[id_] = alike[seen]
-    return threads
-
-
-def _proposal(row: Outbox, parent: Reading) -> Proposal:
+def _proposal_of(row: Queued, parents: Mapping[int, Reading]) -> Proposal:
     """What the gate is asked about, with the enrollment's name, as the thread has it."""
-    proposal = state.proposal_from_json(row.gate)
-    names = (enrolled.name for enrolled in parent.enrollments if str(enrolled.id) == proposal.enrollment)
-    return replace(proposal, enrollment=next(names, proposal.enrollment))
+    parent = parents.get(row.parent_id) if row.parent_id is not None else None
+    return _proposal(row.gate if parent is None else readings.with_names(row.gate, parent.enrollments))
 
 
-def may_go(row: Outbox, around: Surroundings, *, now: datetime) -> Answer:
+@lru_cache(maxsize=1024)
+def _proposal(stored: str) -> Proposal:
+    return state.proposal_from_json(json.loads(stored))
+
+
+def may_go(row: Queued, around: Surroundings, *, now: datetime) -> Answer:
     """The last question before the call. Opt-out and expiry stop every text; the rest only what has a gate."""
     if now >= row.expires_at:
         return Over(status=EXPIRED, reason="its moment passed before it could be handed over")
@@ -120,22 +152,23 @@ def may_go(row: Outbox, around: Surroundings, *, now: datetime) -> Answer:
         return Over(status=CANCELLED, reason=f"the number cannot be texted: {parent.phone_problem}")
     if row.id in around.objections:
         return Over(status=CANCELLED, reason=around.objections[row.id], is_for_staff=True)
-    if not row.gate:
-        return _ungated(row, around, now)
+    if not row.has_gate:
+        return _ungated(row, now)
     return _gated(row, parent, around, now)
 
 
-def stands(row: Outbox, around: Surroundings, *, now: datetime) -> bool:
+def stands(row: Queued, around: Surroundings, *, now: datetime) -> bool:
     """May a text that was claimed a moment ago still go? Opt-outs, dead numbers and the gate; not the phone's pause."""
     parent = around.parents.get(row.parent_id) if row.parent_id is not None else None
     if parent is None:
         return True
     if parent.status == "opted_out" or parent.phone_problem is not None:
         return False
-    if not row.gate:
-        return True
-    thread, proposal = around.threads[parent.id], _proposal(row, parent)
-    return isinstance(gate.may_go(proposal, without(thread, proposal), around.policies[parent.program_id], now), Go)
+    return not row.has_gate or isinstance(_verdict(row, parent, around, now).said, Go)
+
+
+def _verdict(row: Queued, parent: Reading, around: Surroundings, now: datetime) -> Verdict:
+    return around.gatekeeper.ask(around.proposals[row.id], parent, around.policies[parent.program_id], now)
 
 
 def without(thread: Thread, proposal: Proposal) -> Thread:
@@ -151,53 +184,42 @@ def without(thread: Thread, proposal: Proposal) -> Thread:
     return replace(thread, pace=pace)
 
 
-def _ungated(row: Outbox, around: Surroundings, now: datetime) -> Answer:
-    if row.category not in _AT_ONCE and (crowded := _crowded(row, around, now)):
+def _ungated(row: Queued, now: datetime) -> Answer:
+    if row.category not in _AT_ONCE and (crowded := _crowded(row, now)):
         return crowded
     return _held_by_provider(row, row.expires_at, now)
 
 
-def _gated(row: Outbox, parent: Reading, around: Surroundings, now: datetime) -> Answer:
-    thread, policy = around.threads[parent.id], around.policies[parent.program_id]
-    proposal = _proposal(row, parent)
-    verdict = gate.may_go(proposal, without(thread, proposal), policy, now)
-    if isinstance(verdict, Never):
-        status = EXPIRED if verdict.reason.code == "expired" else CANCELLED
-        return Over(status=status, reason=verdict.reason.words)
-    if isinstance(verdict, NotYet):
-        return _later(row, verdict.until or now + ASK_AGAIN, verdict.reason.words)
-    if crowded := _crowded(row, around, now):
+def _gated(row: Queued, parent: Reading, around: Surroundings, now: datetime) -> Answer:
+    verdict = _verdict(row, parent, around, now)
+    said = verdict.said
+    if isinstance(said, Never):
+        status = EXPIRED if said.reason.code == "expired" else CANCELLED
+        return Over(status=status, reason=said.reason.words)
+    if isinstance(said, NotYet):
+        return _later(row, said.until or now + ASK_AGAIN, said.reason.words)
+    if crowded := _crowded(row, now):
         return crowded
-    end = windows.end_of_open(thread.profile, policy, now)
-    if (end - now).total_seconds() < LEAST_VALIDITY_SECONDS:
-        return _later(row, end, "too close to the end of the hours in which this family may be texted")
-    return _held_by_provider(row, min(end, row.expires_at), now)
+    if (verdict.end - now).total_seconds() < LEAST_VALIDITY_SECONDS:
+        return _later(row, verdict.end, "too close to the end of the hours in which this family may be texted")
+    return _held_by_provider(row, min(verdict.end, row.expires_at), now)
 
 
-def _crowded(row: Outbox, around: Surroundings, now: datetime) -> Later | None:
-    last = around.last_at.get(row.parent_id) if row.parent_id is not None else None
-    if last is None or now - last >= RECIPIENT_GAP:
+def _crowded(row: Queued, now: datetime) -> Later | None:
+    """Two texts at once read like an alarm, and carriers filter them."""
+    if row.last_at is None or row.parent_id is None or now - row.last_at >= RECIPIENT_GAP:
         return None
-    return Later(until=last + RECIPIENT_GAP, reason="this phone has just had a text")
+    return Later(until=row.last_at + RECIPIENT_GAP, reason="this phone has just had a text")
 
 
-def _later(row: Outbox, until: datetime, reason: str) -> Answer:
+def _later(row: Queued, until: datetime, reason: str) -> Answer:
     if until >= row.expires_at:
         return Over(status=EXPIRED, reason=f"it could not go before its moment passed. {reason}")
     return Later(until=until, reason=reason)
 
 
-def _held_by_provider(row: Outbox, end: datetime, now: datetime) -> Answer:
+def _held_by_provider(row: Queued, end: datetime, now: datetime) -> Answer:
     seconds = int((end - now).total_seconds())
     if seconds < LEAST_VALIDITY_SECONDS:
         return Over(status=EXPIRED, reason="less than a minute was left of its moment")
     return Now(validity_seconds=min(seconds, MOST_VALIDITY_SECONDS))
-
-
-def _last_texts(session: Session, ids: set[int], *, now: datetime) -> dict[int, datetime]:
-    rows = session.execute(
-        select(Outbox.parent_id, func.max(Outbox.attempted_at))
-        .where(Outbox.parent_id.in_(ids), Outbox.attempted_at > now - RECIPIENT_GAP)
-        .group_by(Outbox.parent_id)
-    )
-    return {parent_id: at for parent_id, at in rows if parent_id is not None and at is not None}

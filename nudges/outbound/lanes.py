@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, case, func, literal, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,24 @@ from nudges.outbound.status import QUEUED, SENDING, UNKNOWN
 LEASE: Final = timedelta(seconds=10)  # a dead machine's lane is taken over after so long
 BURST_SECONDS: Final = 0.2  # how many seconds' worth of segments a rested lane may send at once
 FIRST_LOOK: Final = timedelta(seconds=90)  # after an attempt whose end nobody knows; a callback often comes by then
+
+_LANES: Final[Table] = Lane.metadata.tables[Lane.__tablename__]
+_LOOK: Final = (
+    select(
+        _LANES.c.token,
+        _LANES.c.paused_until,
+        _LANES.c.segments_per_second,
+        _LANES.c.tokens,
+        _LANES.c.tokens_at,
+    )
+    .where(_LANES.c.id == bindparam("lane"))
+    .with_for_update()
+)
+_KEEP: Final = (
+    update(_LANES)
+    .where(_LANES.c.id == bindparam("lane"))
+    .values(lease_until=bindparam("until"), tokens=bindparam("left"), tokens_at=bindparam("now"))
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +80,9 @@ def turns(session: Session, now: datetime, *, lane_id: int | None = None) -> dic
 
 def _paid_for_at(lane: Lane, now: datetime) -> datetime:
     """When the bucket holds a segment again."""
-    return now + timedelta(seconds=max(0.0, 1.0 - filled(lane, now)) / lane.segments_per_second)
+    pace = lane.segments_per_second
+    held = filled(lane.tokens, lane.tokens_at, pace=pace, now=now)
+    return now + timedelta(seconds=max(0.0, 1.0 - held) / pace)
 
 
 def _rested(now: datetime) -> ColumnElement[bool]:
@@ -115,16 +135,38 @@ def _disown(session: Session, lease: Lease, *, now: datetime) -> None:
         )
 
 
-def renew(session: Session, lease: Lease, *, now: datetime) -> Lane | None:
-    """Keep the lane, and fill its bucket up to this instant. None when it was taken over: stop at once."""
-    lane = session.scalars(
-        select(Lane).where(Lane.id == lease.lane_id).with_for_update().execution_options(populate_existing=True)
-    ).one()
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bucket:
+    """What a lane may spend now, in segments, and its pace in segments a second."""
+
+    tokens: float
+    pace: float
+
+
+def look_into(session: Session, lease: Lease, *, now: datetime) -> Bucket | None:
+    """The lane's bucket, filled up to this instant, and nobody else's until this transaction ends.
+
+    None when the lane was taken over, or must rest: stop at once.
+    """
+    lane = session.connection().execute(_LOOK, {"lane": lease.lane_id}).one()
     if lane.token != lease.token or (lane.paused_until is not None and lane.paused_until > now):
         return None
-    lane.lease_until = now + LEASE
-    lane.tokens, lane.tokens_at = filled(lane, now), now
-    return lane
+    pace = lane.segments_per_second
+    return Bucket(tokens=filled(lane.tokens, lane.tokens_at, pace=pace, now=now), pace=pace)
+
+
+def keep(session: Session, lease: Lease, *, tokens: float, now: datetime) -> None:
+    """Keep a lane that was just looked into, with what its bucket holds now."""
+    kept = {"lane": lease.lane_id, "until": now + LEASE, "left": tokens, "now": now}
+    session.connection().execute(_KEEP, kept)
+
+
+def renew(session: Session, lease: Lease, *, now: datetime) -> Bucket | None:
+    """Keep the lane, and fill its bucket up to this instant. None when it was taken over: stop at once."""
+    bucket = look_into(session, lease, now=now)
+    if bucket is not None:
+        keep(session, lease, tokens=bucket.tokens, now=now)
+    return bucket
 
 
 def extended(lease: Lease, now: datetime) -> Lease:
@@ -132,13 +174,18 @@ def extended(lease: Lease, now: datetime) -> Lease:
     return replace(lease, until=now + LEASE)
 
 
-def filled(lane: Lane, now: datetime) -> float:
-    """What the bucket holds at `now`. A clock that was set back fills nothing."""
-    most = max(1.0, lane.segments_per_second * BURST_SECONDS)
-    if lane.tokens_at is None:
+def most_at_once(pace: float) -> float:
+    """The segments that may begin within any one second. Only a test's bucket holds more than a second's worth."""
+    return pace * max(1.0, BURST_SECONDS)
+
+
+def filled(tokens: float, tokens_at: datetime | None, *, pace: float, now: datetime) -> float:
+    """What a bucket holds at `now` that held `tokens` at `tokens_at`. A clock that was set back fills nothing."""
+    most = max(1.0, pace * BURST_SECONDS)
+    if tokens_at is None:
         return most
-    passed = max(0.0, (now - lane.tokens_at).total_seconds())
-    return min(most, lane.tokens + passed * lane.segments_per_second)
+    passed = max(0.0, (now - tokens_at).total_seconds())
+    return min(most, tokens + passed * pace)
 
 
 def release(session: Session, lease: Lease) -> None:

@@ -20,16 +20,19 @@ from nudges.models.messages import Outbox
 from nudges.models.safety import Task
 from nudges.models.sequences import SequenceRow, SequenceVersion
 from nudges.outbound import filtered
-from schedules.values import Kind
+from nudges.outbound.outbox import Queued
+from schedules.values import Kind, Proposal
 
 _AUTOMATED: Final = frozenset(("nudge", "reply", "system"))  # not a person's own words, never an answer to danger
 _TASK_DUE: Final = timedelta(days=1)
 
 
-def objections(session: Session, rows: Sequence[Outbox], parents: Mapping[int, Reading]) -> dict[int, str]:
-    """Why a text must not go, by its id; nothing for texts that may."""
+def objections(
+    session: Session, rows: Sequence[Queued], parents: Mapping[int, Reading], proposals: Mapping[int, Proposal]
+) -> dict[int, str]:
+    """Why a text must not go, by its id; nothing for texts that may. `proposals` are of those with a gate, by id."""
     found = filtered.held_back(session, rows)
-    found |= _unsigned(session, [row for row in rows if row.gate and _is_gated(row.gate)])
+    found |= _unsigned(session, [row for row in rows if row.id in proposals and _is_gated(proposals[row.id])])
     automated = [row for row in rows if row.category in _AUTOMATED and row.parent_id in parents and row.id not in found]
     return found | _naming(session, automated, parents)
 
@@ -53,11 +56,11 @@ def tell_staff(session: Session, row: Outbox, why: str, *, now: datetime) -> Non
     )
 
 
-def _is_gated(gate: Mapping[str, object]) -> bool:
-    return gate.get("sequence") in texts.GATED or gate.get("kind") == Kind.CRISIS
+def _is_gated(proposal: Proposal) -> bool:
+    return proposal.sequence in texts.GATED or proposal.kind is Kind.CRISIS
 
 
-def _unsigned(session: Session, rows: Sequence[Outbox]) -> dict[int, str]:
+def _unsigned(session: Session, rows: Sequence[Queued]) -> dict[int, str]:
     waiting = {version_id: _waiting_steps(session, version_id) for version_id in {row.version_id for row in rows}}
     return {
         row.id: f"Not sent: {row.step_id} is not signed off. {waiting[row.version_id][row.step_id]}."
@@ -79,7 +82,7 @@ def _waiting_steps(session: Session, version_id: int | None) -> dict[str | None,
     return {state.text.step: signing.in_words([state]) for state in states}
 
 
-def _naming(session: Session, rows: Sequence[Outbox], parents: Mapping[int, Reading]) -> dict[int, str]:
+def _naming(session: Session, rows: Sequence[Queued], parents: Mapping[int, Reading]) -> dict[int, str]:
     families = {row.id: parents[row.parent_id].family_id for row in rows if row.parent_id is not None}
     if not families:
         return {}

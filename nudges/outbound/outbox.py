@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy import Integer, String, Table, Text, bindparam, cast, func, insert, literal, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
+from nudges.db import UTCDateTime, as_given, ids_given, pairs_given
 from nudges.families.withdrawing import withdraw_queued
 from nudges.models.messages import Outbox, OutboxEvent
 from nudges.models.program import Lane
@@ -28,6 +29,7 @@ PRIORITY: Final[Mapping[str, int]] = {
 }
 URGENT: Final = frozenset({"crisis_reply", "staff_page"})
 PURGED: Final = "the parent asked us to stop"
+LAST_MOMENTS: Final = timedelta(seconds=30)  # two texts at once read like an alarm, and carriers filter them
 NO_LANE: Final = "This program has no sender. Add a lane before enrolling anyone."
 
 
@@ -35,15 +37,60 @@ _OUTBOX: Final[Table] = Outbox.metadata.tables[Outbox.__tablename__]
 _EVENTS: Final[Table] = Outbox.metadata.tables[OutboxEvent.__tablename__]
 _CLAIM: Final = (
     update(_OUTBOX)
-    .where(_OUTBOX.c.id == bindparam("text"), _OUTBOX.c.status == QUEUED)
+    .where(_OUTBOX.c.id.in_(ids_given("texts")), _OUTBOX.c.status == QUEUED)
     .values(
         status=SENDING,
         status_reason="handing over",
-        attempt_id=bindparam("attempt"),
+        attempt_id=bindparam("batch", type_=String()) + cast(_OUTBOX.c.id, String()),
         attempts=_OUTBOX.c.attempts + 1,
-        attempted_at=bindparam("now"),
+        attempted_at=bindparam("at"),
         claimed_by=bindparam("by"),
     )
+)
+_MOVED: Final = pairs_given("texts")
+_NOTE_MOVES: Final = insert(_EVENTS).from_select(
+    ["outbox_id", "from_status", "to_status", "reason", "at"],
+    select(
+        cast(_MOVED.c.key, Integer()),
+        bindparam("was", type_=String()),
+        bindparam("is_now", type_=String()),
+        bindparam("why", type_=Text()),
+        bindparam("at", type_=UTCDateTime()),
+    ),
+)
+# The phone's last text is looked up beside each row; spelled-out words let the partial index be seen.
+_EARLIER: Final = _OUTBOX.alias("earlier")
+_READY: Final = (
+    select(
+        _OUTBOX.c.id,
+        _OUTBOX.c.parent_id,
+        _OUTBOX.c.enrollment_id,
+        _OUTBOX.c.version_id,
+        _OUTBOX.c.step_id,
+        _OUTBOX.c.category,
+        _OUTBOX.c.to,
+        _OUTBOX.c.body,
+        _OUTBOX.c.segments,
+        cast(_OUTBOX.c.gate, Text()).label("gate"),
+        _OUTBOX.c.expires_at,
+        select(func.max(_EARLIER.c.attempted_at))
+        .where(_EARLIER.c.parent_id == _OUTBOX.c.parent_id, _EARLIER.c.attempted_at > bindparam("since"))
+        .scalar_subquery()
+        .label("last_at"),
+    )
+    .where(
+        _OUTBOX.c.lane_id == bindparam("lane"),
+        _OUTBOX.c.status == literal(QUEUED, literal_execute=True),
+        _OUTBOX.c.not_before <= bindparam("now"),
+    )
+    .order_by(_OUTBOX.c.priority, _OUTBOX.c.not_before, _OUTBOX.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, of=_OUTBOX)
+)
+_POSTPONE: Final = (
+    update(_OUTBOX)
+    .where(_OUTBOX.c.id == bindparam("text"), _OUTBOX.c.status == QUEUED)
+    .values(not_before=bindparam("until"))
 )
 
 
@@ -130,20 +177,38 @@ def lanes_of(session: Session, program_ids: set[int]) -> dict[int, int]:
     return {row.program_id: row.lane_id for row in rows}
 
 
-def ready(session: Session, lane_id: int, *, now: datetime, limit: int) -> list[Outbox]:
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A queued text as a lane needs it. `gate` is JSON text; `last_at` when this phone got a text in the last moments.
+
+    Columns in the order of `ready`'s statement.
+    """
+
+    id: int
+    parent_id: int | None
+    enrollment_id: int | None
+    version_id: int | None
+    step_id: str | None
+    category: str
+    to: str
+    body: str
+    segments: int
+    gate: str
+    expires_at: datetime
+    last_at: datetime | None = None
+
+    @property
+    def has_gate(self) -> bool:
+        return self.gate != "{}"
+
+
+def ready(session: Session, lane_id: int, *, now: datetime, limit: int) -> list[Queued]:
     """Texts whose turn has come, most urgent first. On PostgreSQL rows that another sender looks at are skipped."""
-    rows = (
-        select(Outbox)
-        .where(Outbox.lane_id == lane_id, Outbox.status == QUEUED, Outbox.not_before <= now)
-        .order_by(Outbox.priority, Outbox.not_before, Outbox.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    return list(session.scalars(rows))
+    asked = {"lane": lane_id, "now": now, "since": now - LAST_MOMENTS, "most": limit}
+    return [Queued(*row) for row in session.connection().execute(_READY, asked)]
 
 
-def claim(session: Session, row: Outbox, *, claimed_by: str, now: datetime) -> str | None:
+def claim(session: Session, row: Outbox | Queued, *, claimed_by: str, now: datetime) -> str | None:
     """Take a queued text for one attempt. Returns the attempt's id, or none when somebody else was faster."""
     attempt_id = new_attempt()
     taken = move(
@@ -166,30 +231,34 @@ def new_attempt() -> str:
     return uuid.uuid4().hex
 
 
-def claim_all(session: Session, attempts: Mapping[int, str], *, claimed_by: str, now: datetime) -> None:
-    """Take queued texts, by id, for one attempt each. They were locked by `ready`, so nobody can have been faster.
+def claim_all(session: Session, ids: Sequence[int], *, batch: str, claimed_by: str, now: datetime) -> None:
+    """Take queued texts for one attempt each, called `attempt_of(batch, id)`. They were locked by `ready`, so nobody
+    can have been faster.
 
     Raises LostRace all the same if somebody was: nothing of this transaction may stay then.
     """
-    if not attempts:
+    if not ids:
         return
-    rows = [{"text": id_, "attempt": attempt, "by": claimed_by, "now": now} for id_, attempt in attempts.items()]
-    taken = session.connection().execute(_CLAIM, rows)
-    if taken.rowcount != len(rows):
+    which = {"texts": as_given(ids), "batch": batch, "by": claimed_by, "at": now}
+    taken = session.connection().execute(_CLAIM, which)
+    if taken.rowcount != len(ids):
         raise LostRace("a text of this batch was claimed by somebody else")
-    note_moves(session, attempts, from_status=QUEUED, to_status=SENDING, reason="handing over", now=now)
+    note_moves(session, ids, from_status=QUEUED, to_status=SENDING, reason="handing over", now=now)
+
+
+def attempt_of(batch: str, outbox_id: int) -> str:
+    """The attempt of one text of a batch that `claim_all` takes."""
+    return f"{batch}{outbox_id}"
 
 
 def note_moves(
-    session: Session, ids: Iterable[int], *, from_status: str, to_status: str, reason: str, now: datetime
+    session: Session, ids: Sequence[int], *, from_status: str, to_status: str, reason: str, now: datetime
 ) -> None:
     """One event for each text that was moved."""
-    moves = [
-        {"outbox_id": id_, "from_status": from_status, "to_status": to_status, "reason": reason, "at": now}
-        for id_ in ids
-    ]
-    if moves:
-        session.connection().execute(insert(_EVENTS), moves)
+    if not ids:
+        return
+    moves = {"texts": as_given(ids), "was": from_status, "is_now": to_status, "why": reason, "at": now}
+    session.connection().execute(_NOTE_MOVES, moves)
 
 
 def move(
@@ -223,14 +292,9 @@ def move(
     return True
 
 
-def postpone(session: Session, row: Outbox, *, until: datetime) -> None:
+def postpone(session: Session, outbox_id: int, *, until: datetime) -> None:
     """Leave a queued text for later."""
-    session.execute(
-        update(Outbox)
-        .where(Outbox.id == row.id, Outbox.status == QUEUED)
-        .values(not_before=until)
-        .execution_options(synchronize_session=False)
-    )
+    session.connection().execute(_POSTPONE, {"text": outbox_id, "until": until})
 
 
 def purge(session: Session, parent_id: int, *, now: datetime, reason: str = PURGED) -> int:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import Integer, Table, bindparam, cast, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from nudges.channels.base import Accepted, Action, Receipt
+from nudges.db import as_given, pairs_given
 from nudges.families import snapshots
 from nudges.models.messages import Outbox, ProviderEvent
 from nudges.outbound import endings, outbox, refusals
@@ -31,10 +32,19 @@ from nudges.outbound.status import (
 logger = logging.getLogger(__name__)
 
 _OUTBOX: Final[Table] = Outbox.metadata.tables[Outbox.__tablename__]
+_ACCEPTED: Final = pairs_given("accepted")  # provider id by outbox id
 _ADOPT: Final = (
     update(_OUTBOX)
-    .where(_OUTBOX.c.id == bindparam("text"))
-    .values(status=ACCEPTED, status_reason=bindparam("why"), provider_id=bindparam("provider"))
+    .where(
+        _OUTBOX.c.id == cast(_ACCEPTED.c.key, Integer()),
+        _OUTBOX.c.status == SENDING,
+        _OUTBOX.c.provider_id.is_(None),
+    )
+    .values(status=ACCEPTED, status_reason=bindparam("why"), provider_id=_ACCEPTED.c.value)
+    .returning(_OUTBOX.c.id)
+)
+_EARLY: Final = select(ProviderEvent.provider_id).where(
+    ProviderEvent.provider_id.in_(select(pairs_given("providers").c.key)), ProviderEvent.outbox_id.is_(None)
 )
 
 
@@ -91,28 +101,16 @@ def adopt_all(session: Session, accepted: Mapping[int, Accepted], *, reason: str
     """`adopt` for a batch, by outbox id. Returns what is not plain: a callback was faster, or came before we knew
     the provider's id, or the provider says more than "accepted". Those are for `adopt`, each in its own transaction.
     """
-    early = session.scalars(
-        select(ProviderEvent.provider_id).where(
-            ProviderEvent.provider_id.in_([one.provider_id for one in accepted.values()]),
-            ProviderEvent.outbox_id.is_(None),
-        )
-    )
-    known = set(early)
-    sending = session.scalars(
-        select(Outbox.id)
-        .where(Outbox.id.in_(accepted), Outbox.status == SENDING, Outbox.provider_id.is_(None))
-        .with_for_update()
-    )
-    plain = [
-        id_
-        for id_ in sending
-        if of_provider(accepted[id_].status) == ACCEPTED and accepted[id_].provider_id not in known
-    ]
-    if plain:
-        rows = [{"text": id_, "provider": accepted[id_].provider_id, "why": reason} for id_ in plain]
-        session.connection().execute(_ADOPT, rows)
-        outbox.note_moves(session, plain, from_status=SENDING, to_status=ACCEPTED, reason=reason, now=now)
-    return {id_: one for id_, one in accepted.items() if id_ not in set(plain)}
+    connection = session.connection()
+    early = set(connection.scalars(_EARLY, {"providers": as_given(one.provider_id for one in accepted.values())}))
+    plain = {
+        id_: one.provider_id
+        for id_, one in accepted.items()
+        if of_provider(one.status) == ACCEPTED and one.provider_id not in early
+    }
+    moved = set(connection.scalars(_ADOPT, {"accepted": as_given(plain), "why": reason})) if plain else set()
+    outbox.note_moves(session, sorted(moved), from_status=SENDING, to_status=ACCEPTED, reason=reason, now=now)
+    return {id_: one for id_, one in accepted.items() if id_ not in moved}
 
 
 def _row_of(session: Session, receipt: Receipt) -> Outbox | None:

@@ -19,7 +19,10 @@ from nudges.models.messages import Outbox
 from nudges.outbound import claiming, endings, handover, lanes, last_look, outbox, settling
 from nudges.outbound.calling import Calls, Made
 from nudges.outbound.claiming import Attempt
+from nudges.outbound.handover import Gatekeeper
 from nudges.outbound.lanes import Lease
+from nudges.outbound.outbox import Queued
+from nudges.outbound.purse import Second
 from nudges.outbound.status import QUEUED, SENDING
 
 logger = logging.getLogger(__name__)
@@ -90,6 +93,8 @@ class _Drain:
 
     def __init__(self, sessions: sessionmaker[Session], calls: Calls, lease: Lease, clock: Clock) -> None:
         self.sessions, self.calls, self.lease, self.clock = sessions, calls, lease, clock
+        self.gatekeeper = Gatekeeper()
+        self.second = Second(lanes.most_at_once(lease.pace))
         self.waiting: deque[Attempt] = deque()  # claimed, not yet called
         self.asked_at = self.claim_at = clock.now()  # when the gate was asked about them; when to claim again
         self.is_more, self.wait_seconds = True, 0.0
@@ -123,12 +128,20 @@ class _Drain:
         """Mark what may go as `sending` and commit."""
         now = self.clock.now()
         with self.sessions.begin() as session:
-            claimed = claiming.claim(session, self.lease, room=BATCH - self.calls.under_way, now=now)
+            claimed = claiming.claim(
+                session,
+                self.lease,
+                room=BATCH - self.calls.under_way,
+                now=now,
+                gatekeeper=self.gatekeeper,
+                second=self.second,
+            )
         if claimed is None:
             self.is_more = False
             return
         self.lease = lanes.extended(self.lease, now)
         self.waiting.extend(claimed.attempts)
+        self.second.claim(sum(attempt.row.segments for attempt in claimed.attempts))
         self.asked_at, self.wait_seconds = now, claimed.wait_seconds
         self.claim_at = now + timedelta(seconds=claimed.wait_seconds)
         self.is_more = claimed.is_more and not (claimed.wait_seconds and self.calls.under_way and now >= until)
@@ -136,9 +149,10 @@ class _Drain:
         for row, over in claimed.over:
             self.end(row, over)
 
-    def end(self, row: Outbox, over: handover.Over) -> None:
+    def end(self, queued: Queued, over: handover.Over) -> None:
         now = self.clock.now()
         with self.sessions.begin() as session:
+            row = session.get_one(Outbox, queued.id)
             ended = endings.end(
                 session,
                 row,
@@ -160,13 +174,15 @@ class _Drain:
             elif now - self.asked_at > FRESH:
                 self.ask_again(now)
             else:
-                self.calls.make(self.waiting.popleft())
+                attempt = self.waiting.popleft()
+                self.second.begin(attempt.row.segments, now)
+                self.calls.make(attempt)
 
     def ask_again(self, now: datetime) -> None:
         """Calls take time: a STOP or a hold may have come in since the claim. Given back, the text ends by rule."""
         attempts = list(self.waiting)
         with self.sessions.begin() as session:
-            around = handover.look_around(session, [attempt.row for attempt in attempts], now=now)
+            around = handover.look_around(session, [attempt.row for attempt in attempts], self.gatekeeper)
         standing = [attempt for attempt in attempts if handover.stands(attempt.row, around, now=now)]
         self.waiting, self.asked_at = deque(standing), now
         self.give_back([attempt for attempt in attempts if attempt not in standing])
@@ -176,10 +192,10 @@ class _Drain:
         if now + lanes.LEASE / 2 < self.lease.until:
             return True
         with self.sessions.begin() as session:
-            lane = lanes.renew(session, self.lease, now=now)
-        if lane is not None:
+            bucket = lanes.renew(session, self.lease, now=now)
+        if bucket is not None:
             self.lease = lanes.extended(self.lease, now)
-        return lane is not None
+        return bucket is not None
 
     def patience(self) -> float:
         """How long to wait for a call to end before looking at the lane again, in seconds."""
@@ -190,7 +206,7 @@ class _Drain:
     def settle(self, made: list[Made]) -> None:
         """Record what came of calls. What asks the lane to rest, or broke, begins no further one."""
         now = self.clock.now()
-        answers = [(one.attempt.row, one.answer) for one in made if one.answer is not None]
+        answers = {one.attempt.row.id: one.answer for one in made if one.answer is not None}
         self.handed_over += len(answers)
         if not settling.settle_all(self.sessions, answers, now=now) or not self.keeps_lane(now):
             self.rest()
@@ -209,6 +225,7 @@ class _Drain:
         """Queue again what was never called. Only while it is still ours to give."""
         if not attempts:
             return
+        self.second.give_back(sum(attempt.row.segments for attempt in attempts))
         now = self.clock.now()
         with self.sessions.begin() as session:
             for attempt in attempts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
@@ -18,22 +18,20 @@ from nudges.outbound.status import SENDING, UNKNOWN
 logger = logging.getLogger(__name__)
 
 
-def settle_all(
-    sessions: sessionmaker[Session], made: Sequence[tuple[Outbox, Accepted | ChannelError]], *, now: datetime
-) -> bool:
-    """Record what calls led to: what was simply accepted in one transaction, all else in one of its own.
+def settle_all(sessions: sessionmaker[Session], made: Mapping[int, Accepted | ChannelError], *, now: datetime) -> bool:
+    """Record what calls led to, by outbox id: what was simply accepted in one transaction, all else in one of its own.
 
     False when the lane must rest now. One that cannot be recorded stays `sending`, and reconciliation finds it.
     """
-    rows = {row.id: row for row, _ in made}
-    accepted = {row.id: outcome for row, outcome in made if isinstance(outcome, Accepted)}
-    others: list[tuple[Outbox, Accepted | ChannelError]] = [(r, o) for r, o in made if isinstance(o, ChannelError)]
+    accepted = {id_: outcome for id_, outcome in made.items() if isinstance(outcome, Accepted)}
+    others: dict[int, Accepted | ChannelError] = {}
     if accepted:
-        others = [(rows[id_], one) for id_, one in _accept(sessions, accepted, now).items()] + others
+        others |= _accept(sessions, accepted, now)
+    others |= {id_: outcome for id_, outcome in made.items() if isinstance(outcome, ChannelError)}
     goes_on = True
-    for row, outcome in others:
+    for id_, outcome in others.items():
         with sessions.begin() as session:
-            goes_on &= settle(session, row, outcome, now=now)
+            goes_on &= settle(session, session.get_one(Outbox, id_), outcome, now=now)
     return goes_on
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from schedules import catalog
@@ -26,15 +26,20 @@ def is_named(text: str, names: Iterable[str]) -> bool:
     single = frozenset(part for parts in known for part in parts)
     if not single:
         return False
-    found = list(_WORD.finditer(text))
-    folded = [normalise(match.group()) for match in found]
+    words = _words(text)
     pairs = {pair for parts in known for pair in zip(parts, parts[1:], strict=False)}
-    if any(pair in pairs for pair in zip(folded, folded[1:], strict=False)):
+    folded = [word for word, _ in words]
+    if pairs and not pairs.isdisjoint(zip(folded, folded[1:], strict=False)):
         return True
-    return any(
-        part in single and _is_written_as_a_name(match.group(), part, text[: match.start()])
-        for part, match in zip(folded, found, strict=True)
+    return not single.isdisjoint(folded) and any(
+        word in single and _is_written_as_a_name(match.group(), word, text[: match.start()]) for word, match in words
     )
+
+
+@lru_cache(maxsize=256)
+def _words(text: str) -> tuple[tuple[str, re.Match[str]], ...]:
+    """Each word, folded, and where it stands: a text that goes to many families is read once."""
+    return tuple((normalise(match.group()), match) for match in _WORD.finditer(text))
 
 
 def _parts(name: str) -> list[str]:
