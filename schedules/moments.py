@@ -221,19 +221,22 @@ def _next_morning(base: datetime, hours: int, thread: Thread, policy: Policy) ->
 # ---------------------------------------------------------------- how long a step may wait
 
 
+_LIVES = {
+    Kind.FOLLOWUP: ("hours", "ttl_followup_hours"),
+    Kind.RESOURCE: ("days", "ttl_resource_days"),
+    Kind.REPLY: ("hours", "ttl_reply_hours"),
+    Kind.ASK: ("hours", "ttl_reply_hours"),
+}
+
+
 def expiry(step: Step, due: Due, policy: Policy, *, window_start: datetime | None = None) -> datetime:
     """The last instant at which the step still makes sense (PR-16)."""
     if step.kind is Kind.TALK:
         if window_start is None:
             return due.at + _FAR
         return window_start + timedelta(minutes=policy.ttl_talk_after_start_minutes)
-    by_kind = {
-        Kind.FOLLOWUP: timedelta(hours=policy.ttl_followup_hours),
-        Kind.RESOURCE: timedelta(days=policy.ttl_resource_days),
-        Kind.REPLY: timedelta(hours=policy.ttl_reply_hours),
-        Kind.ASK: timedelta(hours=policy.ttl_reply_hours),
-    }
-    last = due.at + by_kind.get(step.kind, timedelta(days=policy.ttl_default_days))
+    unit, name = _LIVES.get(step.kind, ("days", "ttl_default_days"))
+    last = due.at + timedelta(**{unit: getattr(policy, name)})
     if due.before_event is not None:
         before = due.before_event - timedelta(hours=policy.ttl_reminder_before_hours)
         last = before if step.kind is Kind.REMINDER else min(last, before)

@@ -42,7 +42,7 @@ def danger(text):
 
 
 def events(data, sequences, *, start="2025-03-03T09:00", days=60, acts="[]", dates=None, overrides=None):
-    """All events; `acts` is the YAML of a script."""
+    """All events; `acts` is the YAML of a script, or what was read from one."""
     zone = data["timezone"]
     return list(
         simulate.run(
@@ -52,7 +52,7 @@ def events(data, sequences, *, start="2025-03-03T09:00", days=60, acts="[]", dat
             policy=policy.parse(overrides or {}),
             start=script.instant(start, zone)[0],
             days=days,
-            script=script.script(acts, zone, where="script"),
+            script=script.script(acts, zone, where="script") if isinstance(acts, str) else acts,
             screen=danger,
             leaves=intents.leaves,
         )
