@@ -83,7 +83,7 @@ def test_no_test_can_reach_the_real_twilio(make_channel: MakeChannel) -> None:
     ],
 )
 def test_a_fake_that_answers_unlike_twilio_is_caught(
-    make_channel: MakeChannel, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+    make_channel: MakeChannel, fake: FakeTwilio, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
 ) -> None:
     true = Text.resource
     monkeypatch.setattr(
@@ -98,6 +98,8 @@ def test_a_fake_that_answers_unlike_twilio_is_caught(
         channel.send(a_text())
     with pytest.raises(ContractBroken):
         channel.find_sent(PARENT, since=START)
+    assert len(fake.violations) == 2, "the server sees it too, for callers that do not check"
+    fake.violations.clear()
 
 
 def messages_url(fake: FakeTwilio) -> str:

@@ -53,6 +53,7 @@ def workers(url, twilio, tmp_path):
         "NUDGES_TICK_SECONDS": "1",
         "NUDGES_SPOOL_DIR": str(tmp_path / "spool"),
         "NUDGES_CHANNEL": "twilio",
+        "NUDGES_PUBLIC_URL": "https://texts.example.org",
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         "TWILIO_FROM_NUMBER": factories.SENDER,

@@ -6,6 +6,7 @@ The contract is `tests/data/twilio/messages.strict.openapi.json`, made from Twil
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from openapi_core.testing import MockRequest, MockResponse
 from twilio.http.response import Response
 
 from nudges.channels.twilio_http import GuardedHttpClient, is_loopback
-from tests.support.fake_twilio.http import OFF_CONTRACT
+from tests.support.fake_twilio.behaviour import OFF_CONTRACT
 
 SPECIFICATION = Path(__file__).parents[1] / "data" / "twilio" / "messages.strict.openapi.json"
 _FORM = "application/x-www-form-urlencoded"
@@ -81,13 +82,26 @@ def check_names(request: MockRequest, params: dict[str, object] | None, data: di
 
 
 def check_answer(request: MockRequest, response: Response) -> None:
-    answer = MockResponse(
-        response.text.encode(),
-        status_code=response.status_code,
-        headers=dict(response.headers),
-        content_type=response.headers.get("Content-Type", ""),
-    )
+    kind = response.headers.get("Content-Type", "")
+    check_written(request, response.status_code, response.text.encode(), dict(response.headers), kind)
+
+
+def check_written(request: MockRequest, status: int, body: bytes, headers: dict[str, str], kind: str) -> None:
+    """Hold an answer to the contract. Raises ContractBroken."""
+    answer = MockResponse(body, status_code=status, headers=headers, content_type=kind)
     _check(lambda: contract().validate_response(request, answer))
+
+
+def received(method: str, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> MockRequest:
+    """A request as a server gets it, whoever sent it."""
+    kept = {"Authorization": headers["Authorization"]} if "Authorization" in headers else {}
+    return _described(method, url, None, dict(form), kept, None)
+
+
+def check_received(request: MockRequest, form: Mapping[str, str]) -> None:
+    """Hold a request that the server takes to the contract. Raises ContractBroken."""
+    check_names(request, None, dict(form))
+    _check(lambda: contract().validate_request(request))
 
 
 def _check(validate: Any) -> None:

@@ -7,12 +7,13 @@ import threading
 
 from tests.support.fake_twilio.server import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
 
-GUIDE = """Fake Twilio on {url}. Start the app with
-  TWILIO_API_BASE={url} TWILIO_ACCOUNT_SID={sid} TWILIO_AUTH_TOKEN={token}
+GUIDE = """Fake Twilio on {url}. Open it in a browser to read, write as a parent, and break things. Start the app with
+  NUDGES_CHANNEL=twilio NUDGES_PUBLIC_URL={public} TWILIO_FROM_NUMBER=+13125550100 \\
+  TWILIO_API_BASE={url} TWILIO_ACCOUNT_SID={sid} TWILIO_AUTH_TOKEN={token} python -m nudges serve
 See all texts:      curl {url}/fake/texts
 Write as a parent:  curl {url}/fake/text-in -H 'Content-Type: application/json' -d '{{"from": "+13125550142", "body": "JOIN"}}'
 Break a send:       curl {url}/fake/next -H 'Content-Type: application/json' -d '{{"kind": "refuse", "code": 21610}}'
-  kinds: refuse, too_many, server_error, page_of_a_proxy, close, hang, slow, call_back_first
+  kinds: refuse, fail_later, too_many, server_error, page_of_a_proxy, close, hang, slow, call_back_first
 Stop with Ctrl-C."""
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     parser.add_argument("--public", help="the app's public address, if it differs: signatures are made for it")
     parser.add_argument("--account-sid", default=ACCOUNT_SID)
     parser.add_argument("--auth-token", default=AUTH_TOKEN)
+    parser.add_argument("--pace", type=float, default=1.0, help="segments a second for each sender")
     given = parser.parse_args()
     with FakeTwilio(
         app_url=given.app,
@@ -31,8 +33,13 @@ def main() -> None:
         auth_token=given.auth_token,
         port=given.port,
         auto_callbacks=True,
+        pace=given.pace,
+        is_checked=False,  # by hand the app's address may be plain http
     ) as fake:
-        print(GUIDE.format(url=fake.url, sid=fake.account_sid, token=fake.auth_token), flush=True)
+        print(
+            GUIDE.format(url=fake.url, public=given.public or given.app, sid=fake.account_sid, token=fake.auth_token),
+            flush=True,
+        )
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

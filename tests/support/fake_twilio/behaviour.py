@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+OFF_CONTRACT: Final = "X-Fake-Off-Contract"  # marks answers that no specification promises, such as a proxy's page
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +21,7 @@ class Behaviour:
     ending: Literal["answer", "close", "hang"] = "answer"
     delay_seconds: float = 0.0
     callbacks_first: tuple[str, ...] = ()
+    fails_with: int | None = None  # accepted now, given back later with this code
 
 
 def accept() -> Behaviour:
@@ -49,6 +52,11 @@ def close(*, stored: bool) -> Behaviour:
 def hang(*, stored: bool) -> Behaviour:
     """Say nothing until the fake stops; the caller must give up by itself."""
     return Behaviour(stored=stored, ending="hang")
+
+
+def fail_later(code: int) -> Behaviour:
+    """Take the text; the carrier gives it back with `code` when its turn comes."""
+    return Behaviour(fails_with=code)
 
 
 def slow(seconds: float) -> Behaviour:

@@ -47,8 +47,18 @@ def _content_fault(form: Mapping[str, str]) -> int | None:
     return None if _is_callback(form.get("StatusCallback")) else 21609
 
 
+def is_bad_query(query: Mapping[str, str]) -> bool:
+    """Whether a list cannot be made as asked."""
+    pages_are_numbers = all(query.get(name, "1").isdecimal() for name in ("PageSize", "Page"))
+    return (
+        not pages_are_numbers
+        or not 1 <= int(query.get("PageSize", "50")) <= 1000
+        or int(query.get("Page", "0")) > 10**6
+    )
+
+
 def _is_validity(value: str) -> bool:
-    return value.isdigit() and 1 <= int(value) <= 36_000
+    return value.isascii() and value.isdigit() and len(value) < 6 and 1 <= int(value) <= 36_000
 
 
 def _is_callback(url: str | None) -> bool:

@@ -7,15 +7,16 @@ import re
 import threading
 import xml.etree.ElementTree as ElementTree
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from nudges.clock import Clock, SystemClock
 from tests.support.fake_twilio.account import Account
 from tests.support.fake_twilio.behaviour import Behaviour, accept
+from tests.support.fake_twilio.carrier import QUEUE_FULL, Carrier
 from tests.support.fake_twilio.http import ApiServer
 from tests.support.fake_twilio.rules import fault_of
-from tests.support.fake_twilio.texts import WAITING, Text, Texts
+from tests.support.fake_twilio.texts import ENDED, WAITING, Text, Texts
 from tests.support.fake_twilio.webhooks import Post, Webhooks, post_over_http
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ class FakeTwilio:
 
     `next` scripts calls; `received` says what a phone really got; `move` makes texts progress and calls
     the app back; `text_in` is a parent writing. With `auto_callbacks` every text is sent and delivered at
-    once, for runs by hand.
+    once, or at `pace` segments a second for each sender. Otherwise `carrier.carry` lets go what has its turn.
+    Requests that are taken and answers that are given are held to the contract; `violations` says where not.
     """
 
     def __init__(
@@ -47,15 +49,23 @@ class FakeTwilio:
         post: Post = post_over_http,
         auto_callbacks: bool = False,
         advanced_opt_out: bool = True,
+        pace: float | None = None,
+        pool: Sequence[str] = ("+13125550100", "+13125550101"),
+        is_checked: bool = True,
     ) -> None:
         self.account_sid = account_sid
         self.auth_token = auth_token
-        self.texts = Texts(account_sid, clock or SystemClock())
+        self.clock = clock or SystemClock()
+        self.texts = Texts(account_sid, self.clock)
         self.webhooks = Webhooks(
             account_sid=account_sid, auth_token=auth_token, app_url=app_url, public_url=public_url, post=post
         )
         self.calls: list[tuple[str, str]] = []  # method and path of each authenticated call
         self.peers: list[tuple[str, int]] = []  # the address that each of them came from
+        self.carrier = Carrier(self.texts, self.webhooks, pace=pace, pool=pool)
+        self.carrier_said: list[tuple[str, str]] = []  # number and words that Twilio itself sent: no part of its log
+        self.is_checked = is_checked
+        self.violations: list[str] = []  # where a request that was taken, or an answer, is not as the contract says
         self.stopping = threading.Event()
         self.account = Account()
         self._auto_callbacks = auto_callbacks
@@ -69,6 +79,8 @@ class FakeTwilio:
 
     def __enter__(self) -> FakeTwilio:
         self._server.start()
+        if self._auto_callbacks and self.carrier.pace is not None:
+            threading.Thread(target=self._keep_carrying, daemon=True).start()
         return self
 
     def __exit__(
@@ -76,6 +88,8 @@ class FakeTwilio:
     ) -> None:
         self.stopping.set()
         self._server.stop()
+        if self.violations and kind is None:
+            raise AssertionError("traffic that the contract does not allow: " + "; ".join(self.violations))
 
     # What a test says and asks
 
@@ -92,10 +106,7 @@ class FakeTwilio:
         text = self._known(sid)
         if text.to in self.texts.opted_out:
             statuses, error_code = ("failed",), 21610
-        for status in statuses:
-            failed = error_code if status in {"failed", "undelivered"} else None
-            self.texts.move(text, status, failed)
-            self.webhooks.status(text, status, error_code=failed)
+        self.carrier.report(text, statuses, error_code)
 
     def call_back(
         self, sid: str, *statuses: str, error_code: int | None = None, token: str | None = None
@@ -120,15 +131,19 @@ class FakeTwilio:
 
     def _keyword(self, text: Text) -> str | None:
         """Block or unblock as the carrier would; the kind is told to the app with Advanced Opt-Out only."""
-        kind = None
+        kind, number = None, text.from_ or ""
         if OPT_OUT.fullmatch(text.body):
             self.texts.opted_out.add(text.from_ or "")
             kind = "STOP"
+            self.carrier_said.append((number, "You will get no more texts. Reply START to get them again."))
         elif OPT_IN.fullmatch(text.body):
             self.texts.opted_out.discard(text.from_ or "")
             kind = "START"
+            self.carrier_said.append((number, "You will get texts again."))
         elif HELP.fullmatch(text.body):
             kind = "HELP"
+            if number not in self.texts.opted_out:
+                self.carrier_said.append((number, "Reply STOP to get no more texts."))
         return kind if self._advanced_opt_out else None
 
     def _known(self, sid: str) -> Text:
@@ -143,7 +158,10 @@ class FakeTwilio:
         return self._script.popleft() if self._script else accept()
 
     def fault_of(self, form: Mapping[str, str]) -> int | None:
-        return fault_of(form, self.texts.opted_out)
+        fault = fault_of(form, self.texts.opted_out)
+        if fault is None and "MessagingServiceSid" not in form and self.carrier.is_full(form["From"], self.clock.now()):
+            return QUEUE_FULL
+        return fault
 
     def create(self, form: Mapping[str, str], behaviour: Behaviour) -> Text:
         service = form.get("MessagingServiceSid")
@@ -156,18 +174,34 @@ class FakeTwilio:
             status="accepted" if service else "queued",
             status_callback=form.get("StatusCallback"),
             validity_seconds=int(form.get("ValidityPeriod", "36000")),
+            fails_with=behaviour.fails_with,
         )
+        self.carrier.queue(text)
         for status in behaviour.callbacks_first:
             self.webhooks.status(text, status)
-        if self._auto_callbacks:
+        if self._auto_callbacks and self.carrier.pace is None:
             threading.Thread(target=self._deliver, args=(text.sid,), daemon=True).start()
         return text
 
     def _deliver(self, sid: str) -> None:
         try:
-            self.move(sid, "sent", "delivered")
+            self.carrier.deliver(self._known(sid))
         except OSError as error:
             logger.warning("the app could not be called back: %s", error)
+
+    def _keep_carrying(self) -> None:
+        while not self.stopping.wait(0.05):
+            try:
+                self.carrier.carry(self.clock.now())
+            except OSError as error:
+                logger.warning("the app could not be called back: %s", error)
+
+    def delete(self, text: Text) -> int | None:
+        """Forget a text that has come to its end. Returns an error code or None."""
+        if text.status not in ENDED:
+            return 20009
+        self.texts.remove(text)
+        return None
 
     def update(self, text: Text, form: Mapping[str, str]) -> int | None:
         """Redact or cancel. Returns an error code or None."""

@@ -13,6 +13,7 @@ from schedules.segments import count
 
 API = "2010-04-01"
 LOST = frozenset({"failed", "undelivered", "canceled"})
+ENDED = LOST | {"delivered", "received", "read"}
 WAITING = frozenset({"accepted", "queued", "scheduled"})
 
 
@@ -34,6 +35,12 @@ class Text:
     error_code: int | None = None
     status_callback: str | None = None
     validity_seconds: int | None = None
+    fails_with: int | None = None
+    leaves_at: datetime | None = None  # when the sender's queue lets it go; none without a pace
+
+    @property
+    def segments(self) -> int:
+        return count(self.body).parts
 
     def resource(self) -> dict[str, object]:
         """As Twilio writes it."""
@@ -71,6 +78,7 @@ class Texts:
         self._clock = clock
         self._lock = threading.Lock()
         self._texts: list[Text] = []
+        self._made = 0
         self.opted_out: set[str] = set()
 
     def add(
@@ -85,11 +93,12 @@ class Texts:
         sid: str | None = None,
         status_callback: str | None = None,
         validity_seconds: int | None = None,
+        fails_with: int | None = None,
     ) -> Text:
         with self._lock:
             now = self._clock.now()
             text = Text(
-                sid=sid or f"SM{len(self._texts) + 1:032x}",
+                sid=sid or f"SM{self._made + 1:032x}",
                 account_sid=self._account_sid,
                 direction=direction,
                 to=to,
@@ -101,7 +110,9 @@ class Texts:
                 updated_at=now,
                 status_callback=status_callback,
                 validity_seconds=validity_seconds,
+                fails_with=fails_with,
             )
+            self._made += 1
             self._texts.append(text)
             return text
 
@@ -122,6 +133,10 @@ class Texts:
             text.status, text.error_code, text.updated_at = status, error_code, now
             if status in {"sent", "delivered"} and text.sent_at is None:
                 text.sent_at = now
+
+    def remove(self, text: Text) -> None:
+        with self._lock:
+            self._texts.remove(text)
 
     def redact(self, text: Text) -> None:
         with self._lock:

@@ -9,7 +9,8 @@ import itertools
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from urllib.parse import urlencode, urlsplit
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tests.support.fake_twilio.texts import Text
 
@@ -46,6 +47,24 @@ def post_to_flask(client: object) -> Post:
     return post
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retries:
+    """Connection overrides: how often (`rc`, default 1) and after what (`rp`, default only when no connection came)."""
+
+    count: int = 1
+    after: frozenset[str] = frozenset({"ct"})
+
+    @classmethod
+    def of(cls, fragment: str) -> Retries:
+        asked = dict(parse_qsl(fragment))
+        return cls(count=int(asked.get("rc", "1")), after=frozenset(asked.get("rp", "ct").split(",")))
+
+    def again(self, status: int) -> bool:
+        """After this answer (0: none)?"""
+        kind = "ct" if status == 0 else f"{status // 100}xx"
+        return (status == 0 or status >= 400) and bool(self.after & {kind, "all"})
+
+
 class Webhooks:
     """Calls `app_url`, signing with `public_url`: between the two sits the proxy that ends TLS."""
 
@@ -57,6 +76,9 @@ class Webhooks:
         self.app_url = app_url
         self.public_url = public_url or app_url
         self._post = post
+        self.inbound_url: str | None = None  # as configured at Twilio, with or without #rc=..&rp=..
+        self.fallback_url: str | None = None
+        self.tries: list[str] = []  # the idempotency token of each try, in order
         self._tries = itertools.count(1)
 
     def status(
@@ -101,14 +123,40 @@ class Webhooks:
         }
         if opt_out_type is not None:
             form["OptOutType"] = opt_out_type
-        return self._call(f"{self.public_url}/twilio/inbound", form, token)
+        url = self.inbound_url or f"{self.public_url}/twilio/inbound"
+        return self._call(url, form, token, fallback=self.fallback_url)
 
-    def _call(self, url: str, form: Mapping[str, str], token: str | None) -> tuple[int, str]:
+    def about_a_stranger(self, status: str, *, sid: str, attempt: str, token: str | None = None) -> tuple[int, str]:
+        """A status of a text that this account never had."""
+        form = {"AccountSid": self._account_sid, "MessageSid": sid, "MessageStatus": status}
+        return self._call(f"{self.public_url}/twilio/status?attempt={attempt}", form, token)
+
+    def _call(
+        self, url: str, form: Mapping[str, str], token: str | None, fallback: str | None = None
+    ) -> tuple[int, str]:
+        """One call, its retries as the fragment of the URL asks for them, then the fallback."""
+        retries = Retries.of(urlsplit(url).fragment)
+        answer: tuple[int, str] = (0, "")
+        for _ in range(retries.count + 1):
+            try:
+                answer = self._try(url, form, token)
+            except OSError:
+                answer = (0, "")
+            if not retries.again(answer[0]):
+                break
+        if fallback is not None and not 200 <= answer[0] < 400:
+            return self._try(fallback, form, token)
+        if answer == (0, ""):
+            raise ConnectionError("the app could not be reached")
+        return answer
+
+    def _try(self, url: str, form: Mapping[str, str], token: str | None) -> tuple[int, str]:
         parts, app = urlsplit(url), urlsplit(self.app_url or "")
         signed = parts._replace(fragment="").geturl()
         headers = {
             "X-Twilio-Signature": sign(signed, form, token or self._auth_token),
             "I-Twilio-Idempotency-Token": f"try-{next(self._tries)}",
         }
+        self.tries.append(headers["I-Twilio-Idempotency-Token"])
         target = parts._replace(scheme=app.scheme, netloc=app.netloc, fragment="").geturl()
         return self._post(target, form, headers)
