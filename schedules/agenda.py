@@ -135,7 +135,12 @@ def after_sending(enrollment: Enrollment, step_id: str, sent_at: datetime) -> En
 
 
 def repeat(enrollment: Enrollment, pending: Pending, base: datetime) -> Enrollment:
-    """Adds the next round of a step that repeats (pulses, weekly ideas, the gate, staff reviews)."""
+    """Adds the next round of a step that repeats (pulses, weekly ideas, the gate, staff reviews).
+
+    A step that came alone, such as one idea in place of a talk, comes once.
+    """
+    if enrollment.facts.get("only"):
+        return enrollment
     step = enrollment.sequence.step(pending.step)
     when = step.when[pending.which] if step and pending.which < len(step.when) else None
     if when is None or (when.every_days is None and when.anchor is not Anchor.GATE):

@@ -482,3 +482,11 @@ def test_an_unanswered_gate_is_asked_again_only_after_another_closer():
     assert silent.count("BR-5") == 1
     closer = ', {on: BR-4, nth: 4, after: 1h, text: "1"}'
     assert steps(events(family, ["BREAK"], days=120, dates=dates, acts=acts % closer)).count("BR-5") == 2
+
+
+def test_one_idea_in_place_of_a_talk_is_one_idea_and_not_a_sequence():
+    """SOFTEN: "RECONNECT idea in place of next talk"."""
+    acts = '[{on: TK-5, nth: 1, after: 1h, text: "3"}, {on: RP-2, nth: 1, after: 1h, text: "1"}]'
+    found = events(FAMILY_1, ["TALK"], days=90, acts=acts)
+    assert steps(found).count("RC-1") == 1
+    assert [e["reason"] for e in found if e.get("state") == "ended" and e["sequence"] == "RECONNECT"]
