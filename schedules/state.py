@@ -39,8 +39,9 @@ def pace_from_json(data: Mapping[str, Any]) -> Pace:
 
 
 def enrollment_to_json(enrollment: Enrollment) -> dict[str, Any]:
-    """Agenda, cycles, facts and instants; the rest are columns."""
+    """Agenda, cycles, facts, instants, and the start that steps count from, which a rest moves."""
     return {
+        "started_at": enrollment.started_at.isoformat(),
         "agenda": [_plain(pending) for pending in enrollment.agenda],
         "cycles": dict(enrollment.cycles),
         "facts": dict(enrollment.facts),
@@ -49,10 +50,11 @@ def enrollment_to_json(enrollment: Enrollment) -> dict[str, Any]:
 
 
 def enrollment_from_json(data: Mapping[str, Any], *, id: str, sequence: Sequence, started_at: datetime) -> Enrollment:
+    counted_from = data.get("started_at")
     return Enrollment(
         id=id,
         sequence=sequence,
-        started_at=started_at,
+        started_at=datetime.fromisoformat(counted_from) if counted_from else started_at,
         agenda=tuple(_build(Pending, item) for item in data.get("agenda", ())),
         cycles=dict(data.get("cycles", {})),
         facts=dict(data.get("facts", {})),

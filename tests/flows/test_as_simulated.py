@@ -36,6 +36,13 @@ FAMILIES = [
         id="a break, in Spanish",
     ),
     pytest.param(
+        FAMILY_1,
+        "TALK",
+        {},
+        '[{on: TK-1, after: 1h, text: "PAUSE 2"}, {on: TK-5, nth: 1, after: 1h, text: "2"}]',
+        id="a pause moves what is still to come",
+    ),
+    pytest.param(
         SHIFTS, "TALK", {}, '[{on: TK-5, every: true, after: 2h, text: "2"}]', id="shift work in a half-hour zone"
     ),
 ]
