@@ -113,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
         return self._create(form, behaviour)
 
     def _account(self, path: str) -> None:
-        if found[1] != fake.account_sid or not self._is_authenticated():
+        if not self._is_authenticated():
             return self._refuse(401, 20003)
         resource = self.server.fake.account.resource(path, self.server.fake.account_sid)
         return self._refuse(404, 20404) if resource is None else self._answer(200, resource)
