@@ -23,8 +23,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file: the package
 from nudges.crisis import decide, second
 from nudges.crisis.screen import screen
 from nudges.crisis.training import build, fit
+from nudges.crisis.values import Level
 
 WORST = 12
+_CRISIS, _ANY = {Level.CRISIS}, {Level.CRISIS, Level.CHECK}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,23 @@ def table(title: str, judged: Sequence[Judged], key: Callable[[Judged], str]) ->
         print(line(name or "(none)", [j for j in judged if key(j) == name]))
 
 
+def examination() -> None:
+    """The whole screen, fixed answers included, on the file that nothing was trained or tuned on."""
+    rows = fit.read_file(fit.HERE / "exam_p.csv")
+    levels = [(row, screen(row.text).level) for row in rows]
+    print("\nexamination (writer p, the screen as shipped):")
+    for name, keep in (
+        ("all", lambda row: True),
+        ("explicit", lambda row: row.style == "explicit"),
+        ("en", lambda row: row.lang == "en"),
+        ("es", lambda row: row.lang == "es"),
+    ):
+        crisis = [level for row, level in levels if row.label == "crisis" and keep(row)]
+        ordinary = [level for row, level in levels if row.label == "ordinary" and keep(row)]
+        cells = [wilson(sum(v in kinds for v in of), len(of)) for of in (crisis, ordinary) for kinds in (_CRISIS, _ANY)]
+        print(f"{name:28}" + "".join(f"{cell:>18}" for cell in cells) + f"{len(crisis):7}{len(ordinary):7}")
+
+
 def latency(texts: Iterable[str]) -> None:
     short: list[float] = []
     for text in texts:
@@ -132,6 +151,7 @@ def main() -> None:
     print(
         f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB (with the training corpus)"
     )
+    examination()
     full, words = (fit.solve(fit.kernel(data, form), fit.targets(data), fit.pulls(data)) for form in ("full", "words"))
     judged = held_out(data, full)
     table("author held out: all", judged, lambda j: "all authors")

@@ -21,6 +21,8 @@ from schedules import lifecycle
 
 ABUSE: Final = "abuse_dv"
 SAFEGUARDING: Final = "safeguarding"
+CONVERSATION: Final = "conversation"
+_OF_ITS_OWN: Final = frozenset({SAFEGUARDING, CONVERSATION})  # neither stops everything, so neither moves the plan
 
 
 class HoldError(ValueError):
@@ -95,7 +97,7 @@ def open_conversation(session: Session, parent: Parent, *, staff_id: int, now: d
         session,
         family_id=parent.family_id,
         parent_id=parent.id,
-        kind="conversation",
+        kind=CONVERSATION,
         until=end_of_conversation(program, now=now),
         now=now,
         by=f"staff:{staff_id}",
@@ -109,7 +111,7 @@ def end_of_conversation(program: Program, *, now: datetime) -> datetime:
 
 def conversation_of(session: Session, parent: Parent, *, now: datetime) -> Hold | None:
     """The conversation that is going on with this parent, if one is."""
-    hold = _standing(session, parent.family_id, "conversation", parent.id)
+    hold = _standing(session, parent.family_id, CONVERSATION, parent.id)
     return hold if hold is not None and (hold.until is None or hold.until > now) else None
 
 
@@ -142,8 +144,9 @@ def release_hold(
         raise HoldError("Only a safeguarding lead or an admin can clear a family after an abuse disclosure.")
     if not _release(session, hold, staff_id, reason.strip(), now=now):
         return False
+    since = _quiet_since(session, hold)
     for parent in _touched(session, hold):
-        _restart(session, parent, Restart(restart), staff_id, since=hold.placed_at, now=now)
+        _restart(session, parent, Restart(restart), staff_id, since=since, now=now)
     if hold.alert_id is not None:
         note = f"{hold.kind} hold released: {reason.strip()}"
         session.add(AlertEvent(alert_id=hold.alert_id, event="hold_released", staff_id=staff_id, note=note, at=now))
@@ -178,7 +181,7 @@ def _restart(
 ) -> None:
     parent = snapshots.locked(session, parent.id)
     thread = snapshots.thread_of(session, parent)
-    if any(hold.kind != SAFEGUARDING and (hold.until is None or hold.until > now) for hold in thread.holds):
+    if any(hold.kind not in _OF_ITS_OWN and (hold.until is None or hold.until > now) for hold in thread.holds):
         return  # another hold still stands: its release decides
     if restart is Restart.STAY_PAUSED:
         if parent.status == "active":
@@ -188,6 +191,20 @@ def _restart(
         policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
         thread = lifecycle.resume(thread, now, policy, since=since)
         snapshots.save_or_raise(session, parent, thread, now=now)
+
+
+def _quiet_since(session: Session, hold: Hold) -> datetime:
+    """When the rest began that ends with this hold: holds that overlapped are one rest."""
+    since = hold.placed_at
+    earlier = session.scalars(
+        select(Hold)
+        .where(Hold.family_id == hold.family_id, Hold.kind.not_in(_OF_ITS_OWN), Hold.placed_at < since)
+        .order_by(Hold.placed_at.desc())
+    )
+    for other in earlier:
+        if other.parent_id in (None, hold.parent_id) and (other.released_at is None or other.released_at >= since):
+            since = other.placed_at
+    return since
 
 
 def _standing(session: Session, family_id: int, kind: str, parent_id: int | None) -> Hold | None:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from nudges.alerts import acknowledging, escalation, holds, judging, ladder, on_call, paging, raising
 from nudges.db import blind_index
+from nudges.families import snapshots
 from nudges.models.family import Parent
 from nudges.models.messages import Inbound, Outbox
 from nudges.models.safety import Alert, AlertEvent, Hold, LedgerEntry
@@ -409,6 +410,29 @@ def test_a_released_family_is_not_flooded(session, people, parent, now):
     session.refresh(parent)
     assert parent.next_at is not None
     assert session.scalar(select(func.count(Outbox.id)).where(Outbox.category == "nudge")) == before
+
+
+def test_holds_that_overlap_are_one_rest(session, people, parent, now):
+    (crisis,) = hold_for(session, people, parent, now)
+    safety = holds.place_hold(session, family_id=parent.family_id, kind="safety", now=now + timedelta(days=5))
+    begun = enrolled_at(session, parent)
+    holds.release_hold(session, crisis, people.ana.id, "talked", "continue", now + timedelta(days=6))
+    assert enrolled_at(session, parent) == begun, "the other hold still stands"
+    holds.release_hold(session, safety, people.ana.id, "cleared", "continue", now + timedelta(days=10))
+    assert enrolled_at(session, parent) - begun == timedelta(days=10)
+
+
+def test_a_conversation_does_not_keep_a_released_family_where_it_was(session, people, parent, now):
+    (hold,) = hold_for(session, people, parent, now)
+    begun = enrolled_at(session, parent)
+    holds.open_conversation(session, parent, staff_id=people.ana.id, now=now + timedelta(days=3))
+    holds.release_hold(session, hold, people.ana.id, "safe", "continue", now + timedelta(days=3, hours=1))
+    assert enrolled_at(session, parent) - begun == timedelta(days=3, hours=1)
+
+
+def enrolled_at(session, parent):
+    """From when the parent's first sequence counts, as the core sees it."""
+    return snapshots.thread_of(session, session.get_one(Parent, parent.id)).enrollments[0].started_at
 
 
 @pytest.mark.parametrize(("hours", "policy"), [(24, {}), (5, {"conversation_hours": 5})])

@@ -86,11 +86,13 @@ class Stack:
 
 def read_rows() -> tuple[Row, ...]:
     """All texts, in order of file and line. An author is a file."""
-    rows: list[Row] = []
-    for path in sorted(HERE.glob("dev_*.csv")):
-        with path.open(encoding="utf-8", newline="") as file:
-            rows += [Row(**line, author=path.stem.removeprefix("dev_")) for line in csv.DictReader(file)]
-    return tuple(rows)
+    return tuple(row for path in sorted(HERE.glob("dev_*.csv")) for row in read_file(path))
+
+
+def read_file(path: Path) -> tuple[Row, ...]:
+    """The texts of one author. The file is named `dev_` for training, `exam_` when it must never train."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return tuple(Row(**line, author=path.stem.partition("_")[2]) for line in csv.DictReader(file))
 
 
 def corpus(rows: Sequence[Row]) -> Corpus:
