@@ -35,9 +35,12 @@ fake.text_in(sys.argv[2], sys.argv[3], sid="SM" + "7" * 32)
 
 
 @pytest.mark.parametrize(
-    "step", ["before a text that came in is handled", "after a text that came in is handled, before the commit"]
+    ("step", "body"),
+    [
+        pytest.param("before a text that came in is handled", "3", id="an answer, before"),
+        pytest.param("after a text that came in is handled, before the commit", "STOP", id="stop, before the commit"),
+    ],
 )
-@pytest.mark.parametrize("body", ["STOP", "3"], ids=["stop", "an answer"])
 def test_a_web_process_that_dies_during_a_webhook_leaves_nothing_half_done_and_the_retry_is_the_first(
     service, tmp_path, step, body
 ):
