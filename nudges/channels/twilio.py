@@ -139,13 +139,9 @@ def _accepted(message: Any) -> Accepted:
 
 
 def _created_since(client: Any, to: str, since: datetime) -> list[Found]:
-    """Read pages until one is wholly older than `since`. The order of the list is not documented."""
-    recent = []
-    for page in _pages(client, to):
-        recent.append([message for message in page if message.date_created >= since])
-        if page and not recent[-1]:
-            break
-    return [_found(message) for message in chain.from_iterable(recent) if message.direction == _OURS]
+    """Read every page. The order of the list is not documented, so no page says that the rest is older."""
+    messages = chain.from_iterable(_pages(client, to))
+    return [_found(message) for message in messages if message.date_created >= since and message.direction == _OURS]
 
 
 def _pages(client: Any, to: str) -> Iterator[list[Any]]:

@@ -258,10 +258,17 @@ def test_a_text_created_within_the_second_of_the_attempt_is_found(channel: Twili
     assert len(channel.find_sent(PARENT, since=clock.now())) == 1
 
 
-def test_find_sent_pages_on_until_a_page_is_older_than_the_attempt(
-    channel: TwilioChannel, fake: FakeTwilio, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_newest_first", [True, False], ids=["newest-first", "oldest-first"])
+def test_find_sent_reads_every_page_because_the_order_of_the_list_is_nowhere_promised(
+    channel: TwilioChannel,
+    fake: FakeTwilio,
+    clock: HandClock,
+    monkeypatch: pytest.MonkeyPatch,
+    is_newest_first: bool,
 ) -> None:
     monkeypatch.setattr("nudges.channels.twilio._PAGE_SIZE", 2)
+    listed = fake.texts.listed
+    monkeypatch.setattr(fake.texts, "listed", lambda to: listed(to)[:: 1 if is_newest_first else -1])
     for number in range(9):
         fake.texts.add(direction="outbound-api", to=PARENT, body=f"{number}", status="queued", service=SERVICE)
         clock.move(minutes=1)
@@ -269,7 +276,7 @@ def test_find_sent_pages_on_until_a_page_is_older_than_the_attempt(
     fake.calls.clear()
     since = START.replace(minute=6)
     assert [text.body for text in channel.find_sent(PARENT, since=since)] == ["sought", "8", "7", "6"]
-    assert len(fake.calls) == 3, "two pages with young texts, one that is wholly older, and no more"
+    assert len(fake.calls) == 5
     assert len(channel.find_sent(PARENT, since=START)) == 10
 
 
