@@ -131,7 +131,7 @@ def measure_pace(kind: str, postgres: str) -> None:
         )
         share = segments / place.due
         most = _busiest(channel.calls, 1.0) * share
-        say(f"the busiest second of it ({kind})", most, "segments", most=FULL_PACE * (1 + lanes.BURST_SECONDS))
+        say(f"the busiest second of it ({kind})", most, "segments", most=FULL_PACE)
 
 
 def _busiest(calls: list[float], window: float) -> int:

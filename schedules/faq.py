@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from schedules.values import Texts
 from schedules.words import fold
@@ -54,5 +55,11 @@ def _size(trigger: str) -> int:
 
 
 def _stands_in(trigger: str, line: str, asks: bool) -> bool:
-    folded = " ".join(re.findall(r"[a-z0-9']+", fold(trigger)))
+    folded = _folded(trigger)
     return f" {folded} " in line and (asks or " " in folded)
+
+
+@cache
+def _folded(trigger: str) -> str:
+    """A trigger's words as those of a text: triggers are the library's, so they are folded once."""
+    return " ".join(re.findall(r"[a-z0-9']+", fold(trigger)))

@@ -61,11 +61,13 @@ def threads_of(session: Session, parents: Sequence[family.Parent]) -> dict[int, 
     }
 
 
-def save(session: Session, parent: family.Parent, thread: values.Thread, *, now: datetime) -> bool:
+def save(
+    session: Session, parent: family.Parent, thread: values.Thread, *, now: datetime, was: values.Thread | None = None
+) -> bool:
     """Store a thread, when to look at it next and why then. False when somebody else wrote the parent meanwhile.
 
-    Only what the core moves is written: pace, status, pause, and the enrollments' agendas. After False the caller
-    rolls back (see StaleParent).
+    Only what the core moves is written: pace, status, pause, and the enrollments' agendas; not those that stand as
+    they did in `was`, the thread as it was read. After False the caller rolls back (see StaleParent).
     """
     program = session.get_one(Program, parent.program_id)
     look = plan.look(thread, policy_of(program), now)
@@ -88,14 +90,18 @@ def save(session: Session, parent: family.Parent, thread: values.Thread, *, now:
         return False
     for name, value in columns.items():
         attributes.set_committed_value(parent, name, value)
+    as_stored = () if was is None else was.enrollments
     for enrollment in thread.enrollments:
-        _save_enrollment(session, enrollment)
+        if enrollment not in as_stored:
+            _save_enrollment(session, enrollment)
     return True
 
 
-def save_or_raise(session: Session, parent: family.Parent, thread: values.Thread, *, now: datetime) -> None:
+def save_or_raise(
+    session: Session, parent: family.Parent, thread: values.Thread, *, now: datetime, was: values.Thread | None = None
+) -> None:
     """`save`, for callers whose whole transaction must fall when somebody else was faster. Raises StaleParent."""
-    if not save(session, parent, thread, now=now):
+    if not save(session, parent, thread, now=now, was=was):
         raise StaleParent(f"parent {parent.id} was changed by somebody else")
 
 

@@ -53,8 +53,9 @@ def _apply(received: Received, *, how: str) -> Handled | None:
     if parent is None or parent.status not in ("active", "paused"):
         return None
     session, now = received.session, received.now
+    thread = snapshots.thread_of(session, parent)
     outcome = answers.apply(
-        snapshots.thread_of(session, parent),
+        thread,
         received.text,
         snapshots.policy_of(received.sender.program),
         now,
@@ -62,7 +63,7 @@ def _apply(received: Received, *, how: str) -> Handled | None:
     )
     if not outcome.understood:
         # Still a sign of life: whoever writes is not silent.
-        snapshots.save_or_raise(session, parent, outcome.thread, now=now)
+        snapshots.save_or_raise(session, parent, outcome.thread, now=now, was=thread)
         return None
     return _Keeper(received=received, parent=parent, how=how).keep(outcome)
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, insert, update
-from sqlalchemy.engine import CursorResult
+from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
-from nudges.db import AsStored, Encoded
+from nudges.db import AsStored, Encoded, ManyInserts, ManyUpdates
 from nudges.families import readings
 from nudges.families.readings import Enrolled, Reading
 from nudges.families.snapshots import StaleParent
@@ -35,21 +34,22 @@ _OUTBOX: Final[Table] = Parent.metadata.tables[Outbox.__tablename__]
 _OUTCOMES: Final[Table] = Parent.metadata.tables[StepOutcome.__tablename__]
 _TASKS: Final[Table] = Parent.metadata.tables[Task.__tablename__]
 
-_SAVE_PARENT: Final = (
-    update(_PARENTS)
-    .where(_PARENTS.c.id == bindparam("parent"), _PARENTS.c.revision == bindparam("read_at"))
-    .values(
-        {
-            name: bindparam(f"new_{name}")
-            for name in ("state", "status", "paused_until", "next_at", "next_reason", "revision")
-        }
-    )
+_OF_TEXT: Final = (
+    "lane_id parent_id enrollment_id version_id step_id cycle category priority to body language segments gate status"
+    " not_before expires_at created_at"
 )
-_RUNNING: Final = update(_ENROLLMENTS).where(
-    _ENROLLMENTS.c.id == bindparam("enrollment"), _ENROLLMENTS.c.status == "active"
+_OF_OUTCOME: Final = "enrollment_id version_id step_id cycle outcome code reason inputs at"
+_OF_TASK: Final = "program_id family_id parent_id priority kind words due_at created_at"
+_INSERT_TEXTS: Final = ManyInserts(_OUTBOX, _OF_TEXT.split())
+_INSERT_OUTCOMES: Final = ManyInserts(_OUTCOMES, _OF_OUTCOME.split())
+_INSERT_TASKS: Final = ManyInserts(_TASKS, _OF_TASK.split())
+_SAVE_PARENTS: Final = ManyUpdates(
+    _PARENTS,
+    where=("id", "revision"),
+    set_=("state", "status", "paused_until", "next_at", "next_reason", "revision"),
 )
-_SAVE_ENROLLMENT: Final = _RUNNING.values(state=bindparam("new_state"))
-_END_ENROLLMENT: Final = _RUNNING.values(status="done", ended_at=bindparam("at"), end_reason=bindparam("why"))
+_SAVE_ENROLLMENTS: Final = ManyUpdates(_ENROLLMENTS, where=("id", "status"), set_=("state",))
+_END_ENROLLMENTS: Final = ManyUpdates(_ENROLLMENTS, where=("id", "status"), set_=("status", "ended_at", "end_reason"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,12 +143,12 @@ class Carrier:
     def store(self, session: Session) -> None:
         """Write everything. Raises StaleParent when somebody else wrote a parent meanwhile, IntegrityError for a
         second text or answer of one step: then the whole transaction must fall."""
-        _each(session, insert(_OUTBOX), self.texts)
-        _each(session, insert(_OUTCOMES), self.outcomes)
-        _each(session, insert(_TASKS), self.tasks)
-        _each(session, _SAVE_ENROLLMENT, self.enrollments)
-        _each(session, _END_ENROLLMENT, self.ended)
-        if _each(session, _SAVE_PARENT, self.parents) != len(self.parents):
+        _INSERT_TEXTS.run(session, self.texts)
+        _INSERT_OUTCOMES.run(session, self.outcomes)
+        _INSERT_TASKS.run(session, self.tasks)
+        _SAVE_ENROLLMENTS.run(session, self.enrollments)
+        _END_ENROLLMENTS.run(session, self.ended)
+        if _SAVE_PARENTS.run(session, self.parents) != len(self.parents):
             raise StaleParent("a parent of this batch was changed by somebody else")
         record.append_all(session, self.entries)
 
@@ -185,7 +185,8 @@ class Carrier:
     def _ends(self, reading: Reading, enrolled: Mapping[str, Enrolled], ended: Iterable[Ended]) -> None:
         for one in ended:
             at = enrolled[one.enrollment]
-            self.ended.append({"enrollment": at.id, "at": self.now, "why": one.reason.words[:200]})
+            end = {"status": "done", "ended_at": self.now, "end_reason": one.reason.words[:200]}
+            self.ended.append({"if_id": at.id, "if_status": "active", **end})
             self._enter(
                 reading, "sequence.finished", subject=f"sequence:{at.sequence.key}", details={"code": one.reason.code}
             )
@@ -195,7 +196,7 @@ class Carrier:
         thread, look = form.course.thread, form.course.look
         for name, stored in form.enrollments.items():
             if stored != enrolled[name].state:
-                self.enrollments.append({"enrollment": enrolled[name].id, "new_state": Encoded(stored)})
+                self.enrollments.append({"if_id": enrolled[name].id, "if_status": "active", "state": Encoded(stored)})
         pace = Encoded(readings.with_ids(form.pace, reading.enrollments))
         self._save(reading, {"state": pace}, thread.status, thread.paused_until, look.at, look.words[:200])
         if thread.status != reading.status:
@@ -214,14 +215,14 @@ class Carrier:
     ) -> None:
         self.parents.append(
             {
-                "parent": reading.id,
-                "read_at": reading.revision,
-                "new_state": kept["state"],
-                "new_status": status,
-                "new_paused_until": paused_until,
-                "new_next_at": next_at,
-                "new_next_reason": next_reason,
-                "new_revision": reading.revision + 1,
+                "if_id": reading.id,
+                "if_revision": reading.revision,
+                "state": kept["state"],
+                "status": status,
+                "paused_until": paused_until,
+                "next_at": next_at,
+                "next_reason": next_reason,
+                "revision": reading.revision + 1,
             }
         )
 
@@ -237,12 +238,3 @@ class Carrier:
                 details=details,
             )
         )
-
-
-def _each(session: Session, statement: Any, rows: list[dict[str, Any]]) -> int:
-    """Run one statement for each row, together; how many rows of the database it touched."""
-    if not rows:
-        return 0
-    done = session.connection().execute(statement, rows)
-    assert isinstance(done, CursorResult)
-    return done.rowcount

@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from nudges.models.messages import Outbox
 from nudges.models.program import Lane
-from nudges.outbound import outbox
-from nudges.outbound.status import QUEUED, SENDING, UNKNOWN
+from nudges.outbound import outbox, purse
+from nudges.outbound.status import ACCEPTED, QUEUED, SENDING, SENT, UNKNOWN
 
 LEASE: Final = timedelta(seconds=10)  # a dead machine's lane is taken over after so long
 BURST_SECONDS: Final = 0.2  # how many seconds' worth of segments a rested lane may send at once
@@ -40,6 +40,20 @@ _KEEP: Final = (
     update(_LANES)
     .where(_LANES.c.id == bindparam("lane"))
     .values(lease_until=bindparam("until"), tokens=bindparam("left"), tokens_at=bindparam("now"))
+)
+
+_OUTBOX: Final[Table] = Outbox.metadata.tables[Outbox.__tablename__]
+# Spelled out, or the partial index of what is on its way is not seen. Hardly a text arrives within its second.
+_ON_ITS_WAY: Final = [literal(status, literal_execute=True) for status in (ACCEPTED, SENDING, SENT, UNKNOWN)]
+_BEGUN: Final = (
+    select(_OUTBOX.c.attempted_at, func.sum(_OUTBOX.c.segments))
+    .where(
+        _OUTBOX.c.status.in_(_ON_ITS_WAY),
+        _OUTBOX.c.attempted_at > bindparam("since"),
+        _OUTBOX.c.lane_id == bindparam("lane"),
+    )
+    .group_by(_OUTBOX.c.attempted_at)
+    .order_by(_OUTBOX.c.attempted_at)
 )
 
 
@@ -186,6 +200,12 @@ def filled(tokens: float, tokens_at: datetime | None, *, pace: float, now: datet
         return most
     passed = max(0.0, (now - tokens_at).total_seconds())
     return min(most, tokens + passed * pace)
+
+
+def begun_lately(session: Session, lane_id: int, *, now: datetime) -> list[tuple[datetime, int]]:
+    """Segments that were begun on a lane within the last second, by their moment: whoever drained it then."""
+    rows = session.connection().execute(_BEGUN, {"lane": lane_id, "since": now - purse.SECOND})
+    return [(at, segments) for at, segments in rows]
 
 
 def release(session: Session, lease: Lease) -> None:

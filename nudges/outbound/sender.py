@@ -69,11 +69,13 @@ def drain(
     `sending`: reconciliation finds it, and nobody sends it again.
     """
     with sessions.begin() as session:
-        lease = lanes.take(session, lane_id, owner=owner, now=clock.now())
-    if lease is None:
-        return Drained(had_lane=False)
+        now = clock.now()
+        lease = lanes.take(session, lane_id, owner=owner, now=now)
+        if lease is None:
+            return Drained(had_lane=False)
+        begun = lanes.begun_lately(session, lane_id, now=now)
     calls = Calls(channel, most=at_once or calls_at_once(lease.pace))
-    drain = _Drain(sessions, calls, lease, clock)
+    drain = _Drain(sessions, calls, lease, clock, Second(lanes.most_at_once(lease.pace), begun))
     try:
         return drain.run(stay_seconds=stay_seconds, goes_on=goes_on, sleep=sleep)
     finally:
@@ -91,10 +93,12 @@ def calls_at_once(pace: float) -> int:
 class _Drain:
     """One holder's work on one lane. Never more than BATCH texts are `sending` at once."""
 
-    def __init__(self, sessions: sessionmaker[Session], calls: Calls, lease: Lease, clock: Clock) -> None:
+    def __init__(
+        self, sessions: sessionmaker[Session], calls: Calls, lease: Lease, clock: Clock, second: Second
+    ) -> None:
         self.sessions, self.calls, self.lease, self.clock = sessions, calls, lease, clock
         self.gatekeeper = Gatekeeper()
-        self.second = Second(lanes.most_at_once(lease.pace))
+        self.second = second
         self.waiting: deque[Attempt] = deque()  # claimed, not yet called
         self.asked_at = self.claim_at = clock.now()  # when the gate was asked about them; when to claim again
         self.is_more, self.wait_seconds = True, 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
@@ -206,6 +207,26 @@ def test_restarts_do_not_make_a_lane_faster_than_its_pace(sessions, lane_id, clo
     seconds = (clock.now() - began).total_seconds()
     burst = 5 * lanes.BURST_SECONDS
     assert 15 <= len(channel.sent) <= 5 * seconds + max(1, burst)
+
+
+def test_no_second_holds_more_than_the_pace_whatever_restarts_come(sessions, lane_id, clock, queue_texts):
+    """A rested lane may begin with a burst; that counts within the second like everything else."""
+    give_pace(sessions, 50)
+    queue_texts(110)
+    channel = FakeChannel(clock)
+    send, moments = channel.send, []
+
+    def noted(outgoing):
+        moments.append(clock.now())
+        return send(outgoing)
+
+    channel.send = noted
+    for start in range(4):
+        run = {"owner": f"start {start}", "stay_seconds": 0.6, "sleep": clock.sleep}
+        sender.drain(sessions, channel, lane_id, clock=clock, **run)
+    in_a_second = [sum(first <= at < first + timedelta(seconds=1) for at in moments) for first in moments]
+    assert max(in_a_second) <= 50
+    assert len(moments) >= 80, "and the pace is used"
 
 
 def test_two_lanes_drain_side_by_side(sessions, people, lane_id, queue_texts, now):
