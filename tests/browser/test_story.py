@@ -57,7 +57,7 @@ def test_from_enrolling_to_a_crisis_text_answered(page: Page, shots: Path) -> No
     alert = page.locator("#alerts-banner").get_by_role("link", name=re.compile("F-1044"))
     expect(alert).to_be_visible(timeout=10_000)
     alert.click()
-    expect(page.get_by_text("He says he wants to kill himself")).to_be_visible()
+    expect(page.get_by_text("He says he wants to kill himself").first).to_be_visible()
     page.get_by_label("Note", exact=True).first.fill("Calling them now.")
     page.get_by_role("button", name="Acknowledge: I have it").click()
     expect(page.get_by_text("You have it. Paging has stopped.")).to_be_visible()
