@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
 
-from nudges.families import enrolling, snapshots
+from nudges.families import enrolling, readings, snapshots
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Program
@@ -107,6 +108,61 @@ def test_a_parent_whose_plan_fails_waits_an_hour_and_the_others_go_on(sessions, 
         assert row.next_at == now + timedelta(hours=1)
         assert "ProfileError" in row.next_reason
     assert "Mars" not in caplog.text
+
+
+KINDS_OF_FAMILIES = [
+    {},
+    {"profile": {"timezone": "America/Los_Angeles", "age_band": "13-17"}},
+    {"language": "es", "profile": {"timezone": "America/New_York", "age_band": "5-8"}},
+    {"sequences": ("TALK",)},
+    {"sequences": ("TALK", "CARE"), "language": "es"},
+    {"profile": {"timezone": "America/Denver", "busy_hours": {"mon-fri": ["07:00-19:30"]}}},
+]
+
+
+def as_planned(session, parent_id):
+    """All that planning wrote about a parent, without ids."""
+    stands = readings.of(session, {parent_id})[parent_id]
+    parent = session.get(Parent, parent_id)
+    texts = session.scalars(select(Outbox).where(Outbox.parent_id == parent_id).order_by(Outbox.id)).all()
+    own = select(Enrollment.id).where(Enrollment.parent_id == parent_id)
+    outcomes = session.scalars(select(StepOutcome).where(StepOutcome.enrollment_id.in_(own)).order_by(StepOutcome.id))
+    entries = session.scalars(select(LedgerEntry).where(LedgerEntry.parent_id == parent_id).order_by(LedgerEntry.id))
+    gate_and_more = [
+        (
+            {**text.gate, "enrollment": "its enrollment"},
+            *(getattr(text, name) for name in ("step_id", "cycle", "category", "priority", "body", "language")),
+            *(getattr(text, name) for name in ("segments", "status", "not_before", "expires_at", "version_id")),
+        )
+        for text in texts
+    ]
+    return (
+        re.sub(r'"enrollment": "\d+"', "its enrollment", str(stands.alike())),
+        (parent.next_at, parent.next_reason, parent.revision, [text.to == parent.phone for text in texts]),
+        gate_and_more,
+        [(one.step_id, one.cycle, one.outcome, one.code, one.reason, one.inputs, one.at) for one in outcomes],
+        [(entry.action, entry.details, entry.actor) for entry in entries],
+    )
+
+
+def test_planning_in_batches_writes_exactly_what_planning_one_by_one_writes(sessions, people, now):
+    with sessions.begin() as session:
+        together, alone = (
+            [a_parent(session, people.family, now=now, **kind).id for kind in KINDS_OF_FAMILIES * 2] for _ in range(2)
+        )
+    for days in (0, 1, 3, 8):
+        at = now + timedelta(days=days)
+        with sessions.begin() as session:
+            session.execute(update(Parent).where(Parent.id.in_(together)).values(next_at=at))
+            session.execute(update(Parent).where(Parent.id.in_(alone)).values(next_at=None))
+        assert planner.plan_due(sessions, now=at, library=LIBRARY, batch=5).parents == len(together)
+        for parent_id in alone:
+            with sessions.begin() as session:
+                planner.plan_one(session, parent_id, now=at, library=LIBRARY)
+    with sessions() as session:
+        for one, other in zip(together, alone, strict=True):
+            assert as_planned(session, one) == as_planned(session, other)
+        assert session.scalar(select(func.count()).select_from(Outbox)) >= 2 * len(together)
 
 
 def test_a_step_without_a_value_becomes_a_task_and_never_half_a_sentence(sessions, people, now):
