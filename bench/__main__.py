@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from functools import partial
 
-from bench import bursts, door, idle, importing, pacing, places, sending
+from bench import bursts, door, engine, idle, importing, pacing, places, sending
 
 PARENTS = 50_000  # a million takes minutes to make: --parents 1000000
 
@@ -17,7 +17,7 @@ PARENTS = 50_000  # a million takes minutes to make: --parents 1000000
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--database", nargs="+", choices=places.KINDS, default=list(places.KINDS))
-    parser.add_argument("--only", nargs="+", choices=("core", "sending", "pace", "idle", "bursts", "importing", "door"))
+    parser.add_argument("--only", nargs="+", choices=("core", "sending", "pace", "idle", "bursts", "importing", "door", "engine"))
     parser.add_argument("--parents", type=int, default=PARENTS, help="how many are enrolled where size must not count")
     chosen = parser.parse_args()
     places.prepare()
@@ -39,7 +39,7 @@ def jobs(kinds: list[str], parents: int, postgres: str) -> list[tuple[str, Calla
             ("importing", partial(importing.measure, kind, postgres)),
         ]
     if "postgres" in kinds:
-        found.append(("door", partial(door.measure, postgres)))
+        found += [("door", partial(door.measure, postgres)), ("engine", partial(engine.main, []))]
     return found
 
 

@@ -150,7 +150,7 @@ def takeover(url: str, *, runs: int = 3) -> None:
     """From SIGKILL of the holder to the other worker's first text, with the lease and the beat that are shipped."""
     seconds = []
     for _ in range(runs):
-        with FakeTwilio() as fake, tempfile.TemporaryDirectory() as logs:
+        with FakeTwilio(is_checked=False) as fake, tempfile.TemporaryDirectory() as logs:
             environ = at_the_provider(url, fake)
             wiring = fresh(environ)
             with Workers(environ, lease_seconds=lanes.LEASE.total_seconds(), log_dir=Path(logs)) as workers:
@@ -315,7 +315,7 @@ def kills(url: str, trials: int) -> None:
     lost = doubled = most_unknown = unexplained = 0
     with _zygote() as fork:
         for trial in range(trials):
-            with FakeTwilio() as fake:
+            with FakeTwilio(is_checked=False) as fake:
                 environ = at_the_provider(url, fake)
                 wiring = fresh(environ)
                 queue_texts(wiring, 60, pace=60.0)
