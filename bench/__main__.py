@@ -17,7 +17,9 @@ PARENTS = 50_000  # a million takes minutes to make: --parents 1000000
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--database", nargs="+", choices=places.KINDS, default=list(places.KINDS))
-    parser.add_argument("--only", nargs="+", choices=("core", "sending", "pace", "idle", "bursts", "importing", "door", "engine"))
+    parser.add_argument(
+        "--only", nargs="+", choices=("core", "sending", "pace", "idle", "bursts", "importing", "door", "engine")
+    )
     parser.add_argument("--parents", type=int, default=PARENTS, help="how many are enrolled where size must not count")
     chosen = parser.parse_args()
     places.prepare()
