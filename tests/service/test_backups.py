@@ -23,11 +23,11 @@ from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Heartbeat, Lane
 from nudges.models.safety import Task
-from nudges.outbound.status import HANDED_OVER, TERMINAL
+from nudges.outbound.status import ACCEPTED, SENT, TERMINAL
 from nudges.upkeep import backups, restoring
 from tests.support import factories
 
-AT_REST = TERMINAL | HANDED_OVER
+AT_REST = TERMINAL | {ACCEPTED, SENT}
 
 
 @pytest.fixture

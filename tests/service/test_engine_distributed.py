@@ -176,7 +176,7 @@ def test_a_turn_that_knows_when_it_is_due_is_woken_then_and_no_job_has_a_date(ma
     engine.every(LONG, "plan", run)
     engine.start()
     for _ in range(3):
-        assert set(seen.get(timeout=20)) == {None}
+        assert set(seen.get(timeout=20)) <= {None}, "a job with a date"
 
 
 def test_a_slice_that_left_something_is_taken_up_again(make_engine):

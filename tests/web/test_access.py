@@ -22,7 +22,7 @@ from nudges.models.safety import Alert, Hold, Task
 from tests.web.conftest import MONDAY, World
 
 ADMIN = {"sequences", "sequence_drafts", "staff_accounts", "programs", "records", "places"}
-ADMIN |= {"rota", "desk", "desk_bench", "desk_phrases", "desk_drafts", "desk_lines"}
+ADMIN |= {"sending", "personal_data", "rota", "desk", "desk_bench", "desk_phrases", "desk_drafts", "desk_lines"}
 OPEN = {"auth", "health", "hooks", "phone"}  # each guards itself otherwise: a password, a signature, the demo
 
 
@@ -104,6 +104,8 @@ def places(db: sessionmaker[Session], world: World) -> dict[str, object]:
             "date_id": date_id,
             "staff_id": world.ben,
             "place_id": place.id,
+            "lane_id": 1,
+            "kind": "json",
             "key": "TALK",
             "number": 1,
             **desk,
