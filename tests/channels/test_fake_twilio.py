@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -210,7 +209,7 @@ def test_the_fake_runs_by_hand(served: tuple[str, list[str]], make_channel: Make
                 "You wrote: hola",
             ]
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()  # not SIGINT: a shell that put us into the background has it ignored
             process.wait(10)
 
 
