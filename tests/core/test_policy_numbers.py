@@ -28,20 +28,7 @@ from schedules import (
 )
 from schedules.moments import Due
 from schedules.policy import Policy
-from schedules.values import (
-    Ask,
-    Finish,
-    Go,
-    KeyDate,
-    Kind,
-    Mark,
-    OpenQuestion,
-    Pace,
-    Proposal,
-    Send,
-    Span,
-    Topic,
-)
+from schedules.values import Ask, Finish, Go, KeyDate, Kind, Mark, OpenQuestion, Pace, Proposal, Send, Span, Topic
 from tests.core.timelines import FAMILY_1, LIBRARY, thread_of
 
 FREE = {**FAMILY_1, "busy_hours": {}, "contact_hours": {"default": ["08:00-21:00"]}}
