@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ def acknowledge(session: Session, alert: Alert, staff_id: int, note: str, now: d
         session.add(AlertEvent(alert_id=alert.id, event=event, staff_id=staff_id, note=note.strip() or None, at=now))
         session.flush()
     if taken:
-        _record(session, alert, staff_id, "alert.acknowledged", {}, now=now)
+        record_act(session, alert, staff_id, "alert.acknowledged", {}, now=now)
     return taken
 
 
@@ -83,7 +84,7 @@ def resolve(session: Session, alert: Alert, staff_id: int, outcome: str, note: s
         corpus.record_false_alarm(session, alert, staff_id=staff_id, reason=note, now=now)
     if ended:
         session.add(AlertEvent(alert_id=alert.id, event="resolved", staff_id=staff_id, note=note or None, at=now))
-        _record(session, alert, staff_id, "alert.resolved", {"outcome": outcome}, now=now)
+        record_act(session, alert, staff_id, "alert.resolved", {"outcome": outcome}, now=now)
     return ended
 
 
@@ -121,9 +122,10 @@ def _claim(session: Session, alert: Alert, allowed: tuple[str, ...], **values: A
     return changed.rowcount == 1
 
 
-def _record(
-    session: Session, alert: Alert, staff_id: int, action: str, details: dict[str, Any], *, now: datetime
+def record_act(
+    session: Session, alert: Alert, staff_id: int, action: str, details: Mapping[str, object], *, now: datetime
 ) -> None:
+    """What a person did about an alert, for the ledger."""
     record.append(
         session,
         at=now,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,8 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import holds, ladder, paging, topics
-from nudges.alerts.acknowledging import AlertError
-from nudges.ledger import record
+from nudges.alerts.acknowledging import AlertError, record_act
 from nudges.models.safety import Alert, AlertEvent
 
 ACTS: Final = {"called_family": "Called the family", "called_emergency": "Called emergency services"}
@@ -33,7 +31,7 @@ def note_act(session: Session, alert: Alert, staff_id: int, act: str, note: str,
     if is_repeated(session, alert, staff_id, act, note, now=now):
         return False
     session.add(AlertEvent(alert_id=alert.id, event=act, staff_id=staff_id, note=note.strip() or None, at=now))
-    _record(session, alert, staff_id, f"alert.{act}", {}, now=now)
+    record_act(session, alert, staff_id, f"alert.{act}", {}, now=now)
     return True
 
 
@@ -75,7 +73,7 @@ def change_danger(session: Session, alert: Alert, staff_id: int, danger: str, re
         holds.hold_family(session, family_id=alert.family_id, kind=alert.level, tiers=held, alert=alert, now=now)
     paging.page_due(session, alert, now=now)
     details = {"from": {"tier": before[1], "severity": before[2]}, "to": {"tier": after[1], "severity": after[2]}}
-    _record(session, alert, staff_id, "alert.danger_changed", details, now=now)
+    record_act(session, alert, staff_id, "alert.danger_changed", details, now=now)
     return True
 
 
@@ -98,18 +96,3 @@ def _restart(session: Session, alert: Alert, *, now: datetime) -> None:
     alert.acknowledged_at = alert.acknowledged_by = None
     alert.escalate_at = ladder.due_at(paging.ladder_of(alert), 0, now)
     session.flush()
-
-
-def _record(
-    session: Session, alert: Alert, staff_id: int, action: str, details: Mapping[str, object], *, now: datetime
-) -> None:
-    record.append(
-        session,
-        at=now,
-        actor=f"staff:{staff_id}",
-        action=action,
-        family_id=alert.family_id,
-        parent_id=alert.parent_id,
-        subject=f"alert:{alert.id}",
-        details=details,
-    )

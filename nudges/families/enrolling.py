@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Integer, cast, func, select, update
 from sqlalchemy.orm import Session
 
 from nudges.db import blind_index
-from nudges.families import consent, programs, snapshots
+from nudges.families import consent, programs, snapshots, tasks
 from nudges.families.consent import ConsentGiven
 from nudges.families.phones import to_e164
 from nudges.families.withdrawing import withdraw_queued
@@ -19,7 +19,6 @@ from nudges.ledger import record
 from nudges.library import signing, texts
 from nudges.models.family import Family, FamilyStaff, Parent
 from nudges.models.program import Program
-from nudges.models.safety import Task
 from nudges.models.sequences import Enrollment, SequenceVersion, StepOutcome
 from schedules import entry, leaving, lifecycle, profile
 from schedules.policy import Policy
@@ -219,18 +218,7 @@ def _ask_for_date(session: Session, parent: Parent, words: str | None, *, now: d
     """One task for a date without which a sequence can text nothing; none when nothing is missing."""
     if words is None:
         return
-    session.add(
-        Task(
-            program_id=parent.program_id,
-            family_id=parent.family_id,
-            parent_id=parent.id,
-            priority=2,
-            kind="date",
-            words=words,
-            due_at=now + timedelta(days=1),
-            created_at=now,
-        )
-    )
+    tasks.ask_staff(session, parent, kind="date", words=words, now=now)
 
 
 def stop_sequence(

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from nudges.alerts import paging
 from nudges.channels.base import Action
-from nudges.families import care, snapshots
+from nudges.families import care, snapshots, tasks
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Program
@@ -47,7 +47,6 @@ _TASKS: Final[Mapping[Action, tuple[str, str]]] = {
     ),
     Action.BREAK_LOOP: ("loop", "This number and we answered each other too often. Replies rest for an hour."),
 }
-_TASK_DUE: Final = timedelta(days=1)
 _DAYS_IN_A_ROW: Final = 3
 _LAST_TEXTS: Final = 20
 
@@ -121,18 +120,7 @@ def _ask_staff(session: Session, parent: Parent, kind: str, words: str, *, now: 
     is_open = select(Task.id).where(Task.parent_id == parent.id, Task.kind == kind, Task.done_at.is_(None))
     if session.scalars(is_open.limit(1)).one_or_none() is not None:
         return
-    session.add(
-        Task(
-            program_id=parent.program_id,
-            family_id=parent.family_id,
-            parent_id=parent.id,
-            priority=2,
-            kind=kind,
-            words=words,
-            due_at=now + _TASK_DUE,
-            created_at=now,
-        )
-    )
+    tasks.ask_staff(session, parent, kind=kind, words=words, now=now)
     session.flush()
 
 

@@ -7,24 +7,23 @@ people are called stands in the database.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nudges.families import tasks
 from nudges.families.readings import Reading
 from nudges.library import naming, signing, texts
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
-from nudges.models.safety import Task
 from nudges.models.sequences import SequenceRow, SequenceVersion
 from nudges.outbound import filtered
 from nudges.outbound.outbox import Queued
 from schedules.values import Kind, Proposal
 
 _AUTOMATED: Final = frozenset(("nudge", "reply", "system"))  # not a person's own words, never an answer to danger
-_TASK_DUE: Final = timedelta(days=1)
 
 
 def objections(
@@ -42,18 +41,7 @@ def tell_staff(session: Session, row: Outbox, why: str, *, now: datetime) -> Non
     parent = session.get(Parent, row.parent_id) if row.parent_id is not None else None
     if parent is None:
         return
-    session.add(
-        Task(
-            program_id=parent.program_id,
-            family_id=parent.family_id,
-            parent_id=parent.id,
-            priority=2,
-            kind="step",
-            words=f"{row.step_id or 'A reply'}: {why}",
-            due_at=now + _TASK_DUE,
-            created_at=now,
-        )
-    )
+    tasks.ask_staff(session, parent, kind="step", words=f"{row.step_id or 'A reply'}: {why}", now=now)
 
 
 def _is_gated(proposal: Proposal) -> bool:
