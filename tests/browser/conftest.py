@@ -48,7 +48,8 @@ def shots(tmp_path: Path) -> Path:
 @pytest.fixture
 def page(browser: Browser, served: str) -> Iterator[Page]:
     """A page whose console must stay silent."""
-    context = browser.new_context(base_url=served, viewport={"width": 1440, "height": 900})
+    # Still pages: a notice that is half faded in has half its contrast.
+    context = browser.new_context(base_url=served, viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
     opened = context.new_page()
     complaints: list[str] = []
     opened.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)

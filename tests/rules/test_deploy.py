@@ -8,8 +8,10 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -118,7 +120,8 @@ def perform(command: str, work: Path, environment: dict[str, str]) -> None:
 
 def answer(work: Path, environment: dict[str, str]) -> None:
     """Start what CMD starts, on a free port, and do what HEALTHCHECK does."""
-    port = "18765"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
     command = [*json_of("ENTRYPOINT"), *json_of("CMD"), "--port", port]
     check = json.loads(next(rest for name, rest in steps() if name == "HEALTHCHECK").partition(" CMD ")[2])
     check[-1] = check[-1].replace("8000", port)
@@ -126,10 +129,12 @@ def answer(work: Path, environment: dict[str, str]) -> None:
         command, cwd=work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         try:
-            for _ in range(120):
+            patience = time.monotonic() + 120
+            while time.monotonic() < patience:
                 done = subprocess.run(check, cwd=work, env=environment, capture_output=True)
                 if done.returncode == 0 or process.poll() is not None:
                     break
+                time.sleep(0.5)
             assert done.returncode == 0, (
                 process.stderr.read1()[-2000:] if process.poll() is not None else done.stderr[-500:]
             )
