@@ -12,10 +12,11 @@ from nudges.alerts import acknowledging, escalation, holds, judging, ladder, on_
 from nudges.db import blind_index
 from nudges.families import snapshots
 from nudges.models.family import Parent
-from nudges.models.messages import Inbound, Outbox
+from nudges.models.messages import Outbox
 from nudges.models.safety import Alert, AlertEvent, Hold, LedgerEntry
 from tests.support import factories
 from tests.support.factories import a_parent
+from tests.support.on_call import an_alert
 
 ANA, BEN, CAL = "+13125550171", "+13125550172", "+13125550173"
 MINUTE = timedelta(minutes=1)
@@ -36,39 +37,6 @@ def parent(session, people, now):
     return a_parent(session, people.family, now=now, name="Rosa Invented")
 
 
-def a_text_in(session, parent, now, *, tier=None, number="+13125550199"):
-    phone = parent.phone if parent is not None else number
-    row = Inbound(
-        provider_id=f"SM{session.scalar(select(func.count(Inbound.id)))}",
-        from_number=phone,
-        from_index=blind_index(phone),
-        to_number="+13125550100",
-        body="she says she wants to die",
-        parent_id=parent.id if parent is not None else None,
-        screening={"tier": tier},
-        at=now,
-    )
-    session.add(row)
-    session.flush()
-    return row
-
-
-def raise_one(
-    session, people, parent, now, *, severity=3, tier="suicide_selfharm", level="crisis", number="+13125550199"
-):
-    concern = raising.Concern(
-        program_id=people.program.id,
-        family_id=parent.family_id if parent is not None else None,
-        parent_id=parent.id if parent is not None else None,
-        level=level,
-        tier=tier,
-        severity=severity,
-        why="she wants to die",
-        inbound=a_text_in(session, parent, now, tier=tier, number=number),
-    )
-    return raising.raise_alert(session, concern, now=now)
-
-
 def pages(session):
     """That somebody was paged, each time: a page that still waits takes the next one in."""
     return session.scalars(select(AlertEvent).where(AlertEvent.event == "paged").order_by(AlertEvent.id)).all()
@@ -86,8 +54,8 @@ def paged_people(session):
 
 
 def test_a_second_text_of_an_open_episode_joins_its_alert(session, people, parent, now):
-    first = raise_one(session, people, parent, now)
-    second = raise_one(session, people, parent, now + MINUTE)
+    first = an_alert(session, people, now, parent=parent)
+    second = an_alert(session, people, now + MINUTE, parent=parent)
     assert second.alert.id == first.alert.id
     assert (first.is_new, second.is_new, second.is_worse) == (True, False, False)
     assert session.scalar(select(func.count(Alert.id))) == 1
@@ -96,20 +64,22 @@ def test_a_second_text_of_an_open_episode_joins_its_alert(session, people, paren
 
 
 def test_after_a_resolved_episode_a_new_text_is_a_new_alert(session, people, parent, now):
-    first = raise_one(session, people, parent, now)
+    first = an_alert(session, people, now, parent=parent)
     assert acknowledging.resolve(session, first.alert, people.ana.id, "safe", "", now)
-    assert raise_one(session, people, parent, now + MINUTE).is_new
+    assert an_alert(session, people, now + MINUTE, parent=parent).is_new
 
 
 def test_two_parents_of_one_family_have_an_alert_each(session, people, parent, now):
     other = a_parent(session, people.family, now=now, name="Leo Invented")
-    assert raise_one(session, people, parent, now).alert.id != raise_one(session, people, other, now).alert.id
+    assert (
+        an_alert(session, people, now, parent=parent).alert.id != an_alert(session, people, now, parent=other).alert.id
+    )
 
 
 def test_strangers_share_no_alert_but_one_number_does(session, people, now):
-    first = raise_one(session, people, None, now, number="+13125550181")
-    again = raise_one(session, people, None, now, number="+13125550181")
-    other = raise_one(session, people, None, now, number="+13125550182")
+    first = an_alert(session, people, now, number="+13125550181")
+    again = an_alert(session, people, now, number="+13125550181")
+    other = an_alert(session, people, now, number="+13125550182")
     assert first.alert.id == again.alert.id != other.alert.id
     assert "unknown number" in first.alert.title
 
@@ -122,22 +92,22 @@ def test_strangers_share_no_alert_but_one_number_does(session, people, now):
 def test_a_worse_text_starts_the_ladder_again_even_after_an_acknowledgement(
     session, people, parent, now, severity, tier
 ):
-    first = raise_one(session, people, parent, now)
+    first = an_alert(session, people, now, parent=parent)
     acknowledging.acknowledge(session, first.alert, people.ana.id, "", now)
-    worse = raise_one(session, people, parent, now + MINUTE, severity=severity, tier=tier)
+    worse = an_alert(session, people, now + MINUTE, parent=parent, severity=severity, tier=tier)
     assert worse.is_worse
     assert (worse.alert.status, worse.alert.severity) == ("open", severity)
     assert len(pages(session)) > 1
 
 
 def test_a_milder_text_does_not_lower_an_alert(session, people, parent, now):
-    alert = raise_one(session, people, parent, now, severity=4).alert
-    raise_one(session, people, parent, now, severity=1, level="check", tier=None)
+    alert = an_alert(session, people, now, parent=parent, severity=4).alert
+    an_alert(session, people, now, parent=parent, severity=1, level="check", tier=None)
     assert (alert.level, alert.severity, alert.tier) == ("crisis", 4, "suicide_selfharm")
 
 
 def test_titles_and_pages_name_nobody_and_quote_nothing(session, people, parent, now):
-    alert = raise_one(session, people, parent, now).alert
+    alert = an_alert(session, people, now, parent=parent).alert
     assert alert.title == f"Crisis, {people.family.code}: suicide or self-harm"
     (page,) = page_texts(session)
     for private in ("Rosa", "Invented", parent.phone, parent.phone[-4:], "wants to die"):
@@ -148,7 +118,7 @@ def test_titles_and_pages_name_nobody_and_quote_nothing(session, people, parent,
 
 
 def test_open_alerts_are_seen_by_those_who_answer_for_them(session, people, parent, now):
-    alert = raise_one(session, people, parent, now).alert
+    alert = an_alert(session, people, now, parent=parent).alert
     people.cal.on_call_rank = None
     session.flush()
     seen_by = {
@@ -192,19 +162,19 @@ LADDERS = {
 
 @pytest.mark.parametrize(("severity", "tier", "at_once", "later"), LADDERS.values(), ids=LADDERS)
 def test_each_danger_climbs_its_own_ladder(session, people, parent, now, severity, tier, at_once, later):
-    alert = raise_one(session, people, parent, now, severity=severity, tier=tier).alert
+    alert = an_alert(session, people, now, parent=parent, severity=severity, tier=tier).alert
     assert len(pages(session)) == at_once
     assert climb(session, alert, now, 31) == later
 
 
 def test_the_ladder_stops_when_somebody_acknowledges(session, people, parent, now):
-    alert = raise_one(session, people, parent, now).alert
+    alert = an_alert(session, people, now, parent=parent).alert
     assert acknowledging.acknowledge(session, alert, people.ben.id, "calling them", now)
     assert climb(session, alert, now, 60) == {}
 
 
 def test_after_an_outage_the_missed_rungs_page_once_and_the_widest_circle(session, people, parent, now):
-    raise_one(session, people, parent, now)
+    an_alert(session, people, now, parent=parent)
     people.dee.on_call_phone, people.dee.on_call_phone_index = "+13125550174", blind_index("+13125550174")
     session.flush()
     assert escalation.escalate_due(session, now + 40 * MINUTE) == 1
@@ -218,7 +188,7 @@ def test_two_watches_at_once_page_once(sessions, engine, now):
         people.ana.on_call_phone, people.ana.on_call_rank = ANA, 1
         parent = a_parent(session, people.family, now=now)
         session.flush()
-        raise_one(session, people, parent, now)
+        an_alert(session, people, now, parent=parent)
     start = threading.Barrier(2)
 
     def watch():
@@ -251,10 +221,10 @@ def test_with_nobody_on_call_the_title_and_an_alert_of_the_system_say_so(session
     for person in (people.ana, people.ben, people.cal):
         person.on_call_rank = None
     session.flush()
-    raised = raise_one(session, people, parent, now)
+    raised = an_alert(session, people, now, parent=parent)
     assert raised.paged == ()
     assert "nobody is on call" in raised.alert.title
-    raise_one(session, people, a_parent(session, people.family, now=now), now)
+    an_alert(session, people, now, parent=a_parent(session, people.family, now=now))
     system = session.scalars(select(Alert).where(Alert.level == "system")).all()
     assert [alert.title for alert in system] == [paging.NOBODY]
     people.ana.on_call_rank = 1
@@ -270,7 +240,7 @@ def a_crisis_reply(session, parent, alert, now):
 
 
 def test_an_undelivered_crisis_reply_reopens_the_alert_and_pages_again(session, people, parent, now):
-    alert = raise_one(session, people, parent, now).alert
+    alert = an_alert(session, people, now, parent=parent).alert
     acknowledging.acknowledge(session, alert, people.ana.id, "", now)
     paging.report_undelivered(session, a_crisis_reply(session, parent, alert, now), now + MINUTE)
     assert alert.status == "open"
@@ -279,7 +249,7 @@ def test_an_undelivered_crisis_reply_reopens_the_alert_and_pages_again(session, 
 
 
 def test_a_lost_page_calls_the_next_people_at_once(session, people, parent, now):
-    alert = raise_one(session, people, parent, now).alert
+    alert = an_alert(session, people, now, parent=parent).alert
     (page,) = page_texts(session)
     paging.report_undelivered(session, page, now + MINUTE)
     assert paged_people(session) == [people.ana.id, people.ana.id, people.ben.id]
@@ -287,9 +257,9 @@ def test_a_lost_page_calls_the_next_people_at_once(session, people, parent, now)
 
 
 def test_a_warning_about_a_lost_reply_outlives_a_worse_text(session, people, parent, now):
-    alert = raise_one(session, people, parent, now).alert
+    alert = an_alert(session, people, now, parent=parent).alert
     paging.report_undelivered(session, a_crisis_reply(session, parent, alert, now), now)
-    raise_one(session, people, parent, now + MINUTE, severity=4)
+    an_alert(session, people, now + MINUTE, parent=parent, severity=4)
     assert "NOT delivered" in alert.title
 
 
@@ -301,7 +271,7 @@ def test_a_lost_nudge_is_no_alert(session, people, parent, now):
 
 
 def test_the_second_to_acknowledge_is_told_and_their_note_is_kept(session, people, parent, now):
-    alert = raise_one(session, people, parent, now).alert
+    alert = an_alert(session, people, now, parent=parent).alert
     assert acknowledging.acknowledge(session, alert, people.ana.id, "I call", now)
     assert not acknowledging.acknowledge(session, alert, people.ben.id, "me too", now)
     assert alert.acknowledged_by == people.ana.id
@@ -312,7 +282,7 @@ def test_the_second_to_acknowledge_is_told_and_their_note_is_kept(session, peopl
     ("outcome", "note", "named"), [("fine", "", "safe, "), ("false_alarm", " ", "note"), ("not_reached", "", "note")]
 )
 def test_an_alert_is_not_ended_without_a_proper_outcome(session, people, parent, now, outcome, note, named):
-    alert = raise_one(session, people, parent, now).alert
+    alert = an_alert(session, people, now, parent=parent).alert
     with pytest.raises(acknowledging.AlertError, match=named):
         acknowledging.resolve(session, alert, people.ana.id, outcome, note, now)
     assert alert.status == "open"
@@ -320,19 +290,19 @@ def test_an_alert_is_not_ended_without_a_proper_outcome(session, people, parent,
 
 def test_an_empty_note_is_refused(session, people, parent, now):
     with pytest.raises(acknowledging.AlertError, match="empty"):
-        acknowledging.add_note(session, raise_one(session, people, parent, now).alert, people.ana.id, " ", now)
+        acknowledging.add_note(session, an_alert(session, people, now, parent=parent).alert, people.ana.id, " ", now)
 
 
 def test_a_digit_takes_the_alert_that_this_person_was_paged_about_last(session, people, parent, now):
-    first = raise_one(session, people, parent, now).alert
-    second = raise_one(session, people, None, now).alert
+    first = an_alert(session, people, now, parent=parent).alert
+    second = an_alert(session, people, now).alert
     assert acknowledging.acknowledge_by_phone(session, people.ana, now).id == second.id
     assert acknowledging.acknowledge_by_phone(session, people.ana, now).id == first.id
     assert acknowledging.acknowledge_by_phone(session, people.ana, now) is None
 
 
 def test_what_staff_did_is_in_the_ledger_without_personal_data(session, people, parent, now):
-    alert = raise_one(session, people, parent, now).alert
+    alert = an_alert(session, people, now, parent=parent).alert
     acknowledging.acknowledge(session, alert, people.ana.id, "Rosa is calm", now)
     acknowledging.resolve(session, alert, people.ana.id, "safe", "", now)
     entries = session.scalars(select(LedgerEntry).where(LedgerEntry.subject == f"alert:{alert.id}")).all()
@@ -344,7 +314,7 @@ def test_what_staff_did_is_in_the_ledger_without_personal_data(session, people, 
 
 
 def hold_for(session, people, parent, now, tier="suicide_selfharm"):
-    raised = raise_one(session, people, parent, now, tier=tier)
+    raised = an_alert(session, people, now, parent=parent, tier=tier)
     return holds.hold_family(
         session,
         family_id=parent.family_id,
@@ -452,19 +422,19 @@ def test_a_conversation_ends_by_itself_and_only_a_conversation(session, people, 
 
 
 def test_alert_words_are_sealed_at_rest(session, people, parent, now):
-    raise_one(session, people, parent, now)
+    an_alert(session, people, now, parent=parent)
     raw = session.connection().exec_driver_sql("SELECT why FROM alerts").scalar()
     note = session.connection().exec_driver_sql("SELECT note FROM alert_events WHERE note IS NOT NULL").scalar()
     assert raw.startswith("v1.")
     assert note.startswith("v1.")
-    assert session.scalars(select(AlertEvent.note).where(AlertEvent.note.is_not(None))).first() == "she wants to die"
+    assert session.scalars(select(AlertEvent.note).where(AlertEvent.note.is_not(None))).first() == "the words"
 
 
 # ---------------------------------------------------------------- another danger than the screen named
 
 
 def test_another_danger_pages_its_own_people_from_the_start(session, people, parent, now):
-    raised = raise_one(session, people, parent, now)
+    raised = an_alert(session, people, now, parent=parent)
     acknowledging.acknowledge(session, raised.alert, people.ana.id, "", now + MINUTE)
     on_call.set_duties(
         session, people.cal, is_safeguarding_lead=True, is_trained_in_aftercare=False, by="staff:1", now=now
@@ -482,7 +452,7 @@ def test_another_danger_pages_its_own_people_from_the_start(session, people, par
 
 
 def test_the_same_danger_again_and_an_ended_alert_change_nothing(session, people, parent, now):
-    alert = raise_one(session, people, parent, now).alert
+    alert = an_alert(session, people, now, parent=parent).alert
     assert not judging.change_danger(session, alert, people.ana.id, "suicide_selfharm", "As the screen says", now)
     acknowledging.resolve(session, alert, people.ana.id, "safe", "", now)
     assert not judging.change_danger(session, alert, people.ana.id, "emergency", "Too late", now)
@@ -491,7 +461,7 @@ def test_the_same_danger_again_and_an_ended_alert_change_nothing(session, people
 
 
 def test_a_change_keeps_the_warning_that_texts_cannot_reach_them(session, people, parent, now):
-    alert = raise_one(session, people, parent, now).alert
+    alert = an_alert(session, people, now, parent=parent).alert
     paging.mark(alert, paging.OPTED_OUT_MARK)
     judging.change_danger(session, alert, people.ana.id, "emergency", "On the roof now", now)
     assert alert.severity == 4
