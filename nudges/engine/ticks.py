@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 from sqlalchemy import func, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
 from nudges.alerts import escalation, notices
 from nudges.clock import ticking
@@ -22,9 +20,9 @@ from nudges.inbound import spool
 from nudges.inbound.texts import Deps
 from nudges.library import places
 from nudges.models.family import Parent
-from nudges.models.program import Heartbeat, Program
+from nudges.models.program import Program
 from nudges.outbound import lanes, planner, reconcile, sender, simulated
-from nudges.upkeep import outlook, pings
+from nudges.upkeep import beats, outlook, pings
 from nudges.wiring import Wiring
 
 logger = logging.getLogger(__name__)
@@ -100,17 +98,8 @@ def run(duty: Duty, wiring: Wiring) -> dict[str, int]:
     began = wiring.clock.now()
     done = duty.run(wiring)
     with wiring.sessions.begin() as session:
-        _note_beat(session, duty.name, began, {"every": duty.seconds, **done})
+        beats.note(session, duty.name, began, {"every": duty.seconds, **done})
     return done
-
-
-def _note_beat(session: Session, duty: str, at: datetime, detail: Mapping[str, float]) -> None:
-    """One row for each duty, whichever process was the first to run it."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    row = insert(Heartbeat).values(duty=duty, at=at, detail=dict(detail))
-    session.execute(
-        row.on_conflict_do_update(index_elements=["duty"], set_={"at": row.excluded.at, "detail": row.excluded.detail})
-    )
 
 
 def run_all(wiring: Wiring) -> None:

@@ -24,7 +24,7 @@ from nudges.db import Base, Sealed, blind_index, make_engine, make_sessions
 from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.program import Heartbeat, Lane
-from nudges.upkeep import copying, versions
+from nudges.upkeep import beats, copying, versions
 
 DUTY: Final = "backup"  # the heartbeat that says when the last one was made
 MARK: Final = "restored_from"  # the heartbeat inside a backup: from when it is, and that nobody has looked since
@@ -92,7 +92,7 @@ def _fence(draft: Path, now: datetime) -> str:
     engine = make_engine(f"sqlite:///{draft}")
     with make_sessions(engine).begin() as session:
         session.execute(update(Lane).values(paused_until=now + FENCED_FOR, paused_reason=FENCED))
-        session.merge(Heartbeat(duty=MARK, at=now, detail={}))
+        beats.note(session, MARK, now, {})
         head = record.head(session)
     engine.dispose()
     with closing(sqlite3.connect(draft)) as connection:
@@ -103,7 +103,7 @@ def _fence(draft: Path, now: datetime) -> str:
 def _note(url: str, path: Path, now: datetime) -> None:
     engine = make_engine(url)
     with make_sessions(engine).begin() as session:
-        session.merge(Heartbeat(duty=DUTY, at=now, detail={"file": path.name}))
+        beats.note(session, DUTY, now, {"file": path.name})
     engine.dispose()
 
 

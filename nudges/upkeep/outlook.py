@@ -16,6 +16,7 @@ from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Heartbeat, Lane, Program
 from nudges.models.safety import Task
+from nudges.upkeep import beats
 from nudges.upkeep.readiness import MOST_BACKLOG, backlog_age
 from schedules import localtime, plan
 
@@ -108,8 +109,7 @@ def kept(session: Session, program: Program, now: datetime) -> Outlook:
     row = session.get(Heartbeat, _duty(program))
     if row is None or now - row.at > FRESH_FOR or row.at > now:
         outlook = forecast(session, program, now)
-        session.merge(Heartbeat(duty=_duty(program), at=now, detail=_plain(outlook)))
-        session.flush()
+        beats.note(session, _duty(program), now, _plain(outlook))
         return outlook
     return _from(row.detail)
 

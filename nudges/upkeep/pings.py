@@ -12,6 +12,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, sessionmaker
 
 from nudges.models.program import Heartbeat
+from nudges.upkeep import beats
 from nudges.upkeep.readiness import readiness
 
 logger = logging.getLogger(__name__)
@@ -43,10 +44,7 @@ def ping(sessions: sessionmaker[Session], url: str | None, *, now: datetime) -> 
 
 def _is_our_turn(session: Session, now: datetime) -> bool:
     """Take this minute's turn; a conditional update, so that of many machines one pings."""
-    row = session.get(Heartbeat, DUTY)
-    if row is None:
-        session.add(Heartbeat(duty=DUTY, at=now, detail={}))
-        session.flush()
+    if beats.note_first(session, DUTY, now):
         return True
     taken = session.execute(
         update(Heartbeat)
