@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from nudges.models.program import Heartbeat
@@ -22,9 +21,8 @@ def note(session: Session, duty: str, at: datetime, detail: Mapping[str, object]
 
 def note_first(session: Session, duty: str, at: datetime) -> bool:
     """The same, if `duty` never ran; False when it did, here or in another process at this moment."""
-    done = session.execute(_row(session, duty, at, {}).on_conflict_do_nothing())
-    assert isinstance(done, CursorResult)
-    return done.rowcount == 1
+    noted = _row(session, duty, at, {}).on_conflict_do_nothing().returning(Heartbeat.duty)
+    return session.scalar(noted) is not None
 
 
 def _row(
