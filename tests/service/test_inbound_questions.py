@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from nudges.library import naming
 from nudges.models.safety import Alert, Task
 from tests.support.factories import a_parent
 from tests.support.texting import people_with_ana_on_call, texting
@@ -43,3 +44,14 @@ def test_danger_in_a_question_is_danger(session, parent, text):
 
 def test_a_story_with_a_trigger_word_is_for_a_person(parent, text):
     assert text(parent, "The judge was late again and we went home.").handled_as == "person"
+
+
+def test_an_answer_that_would_name_the_family_is_not_sent_and_a_person_is_told(session, parent, text, now):
+    question = "How many sessions will it take?"
+    (said,) = text(parent, question).texts
+    parent.name = " ".join(said.split()[5:7])  # two words in a row are a name however they are written
+    session.flush()
+    assert text(parent, question, at=now + timedelta(hours=2)).texts == ()
+    assert [task.words for task in session.scalars(select(Task)) if task.kind == "step"] == [
+        f"A reply: {naming.NAMED} Answer in person, and mend the text."
+    ]
