@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,33 +15,25 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import (
     JSON,
-    Column,
-    ColumnElement,
     DateTime,
     Engine,
-    Executable,
     Integer,
     MetaData,
     Select,
     String,
-    Table,
     TableValuedAlias,
     Text,
     bindparam,
     cast,
-    column,
     create_engine,
     event,
-    func,
-    insert,
     select,
-    update,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+from sqlalchemy.types import TypeDecorator
 
 # How long PostgreSQL may be silent. A machine that was cut off would otherwise wait for an answer for a quarter of an
 # hour, and a webhook for a connection: seconds and milliseconds, as libpq names them.
@@ -128,16 +120,20 @@ def blind_index(text: str) -> str:
     return _cipher().index(text)
 
 
+def opened(sealed: str) -> str:
+    """The text of a sealed value that was read as it is stored, by a caller that needs only some of them."""
+    return _cipher().open(sealed)
+
+
+def seal(text: str) -> str:
+    """What a sealed column stores for a text, under the installation's first key."""
+    return _cipher().seal(text)
+
+
 def _cipher() -> Cipher:
     if _Keyring.cipher is None:
         raise RuntimeError("no encryption key in use: call db.use_cipher first")
     return _Keyring.cipher
-
-
-class AsStored(str):
-    """A sealed text as another row holds it, to be stored again as it is."""
-
-    __slots__ = ()
 
 
 class Encoded(str):
@@ -157,7 +153,7 @@ class Sealed(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return value if value is None or isinstance(value, AsStored) else _cipher().seal(value)
+        return None if value is None else seal(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else _cipher().open(value)
@@ -248,94 +244,3 @@ def ids_given(name: str) -> Select[tuple[int]]:
 def as_given(pairs: Mapping[Any, str] | Iterable[Any]) -> str:
     """Ids, or text by id, for a parameter of `pairs_given` or `ids_given`."""
     return json.dumps(dict(pairs) if isinstance(pairs, Mapping) else dict.fromkeys(pairs))
-
-
-class _Many:
-    """One statement for many rows, each a dict. PostgreSQL gets them as one JSON document, since a message and a plan
-    for each row cost more than the row; SQLite, which is in this process, takes one after the other."""
-
-    _one: Executable
-    _all: Executable
-
-    def __init__(self, columns: Mapping[str, Column[Any]]) -> None:
-        self._columns = dict(columns)
-        shapes = [column(name, _in_a_document(of.type)) for name, of in columns.items()]
-        rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), _JSON_TEXT))
-        self._given = rows.table_valued(*shapes).render_derived(name="given", with_types=True)
-
-    def value(self, name: str) -> ColumnElement[Any]:
-        """What a row of the document holds under a name."""
-        type_ = self._columns[name].type
-        found: ColumnElement[Any] = self._given.c[name]
-        return cast(found, _JSON_TEXT) if isinstance(type_, JSON) else found
-
-    def run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
-        """How many rows of the table were written."""
-        if not rows:
-            return 0
-        connection = session.connection()
-        if connection.dialect.name == "postgresql":
-            return connection.execute(self._all, {"rows": self._document(connection.dialect, rows)}).rowcount
-        return connection.execute(self._one, [self.parameters(row) for row in rows]).rowcount
-
-    def parameters(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(row)
-
-    def _document(self, dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> str:
-        to_stored = {
-            name: process
-            for name, of in self._columns.items()
-            if (process := _to_document(of.type, dialect)) is not None
-        }
-        stored = [{**row, **{name: of(row[name]) for name, of in to_stored.items() if name in row}} for row in rows]
-        return json.dumps(stored, default=datetime.isoformat)
-
-
-class ManyInserts(_Many):
-    """One INSERT for many rows that all have the columns `names`; others get their default."""
-
-    def __init__(self, table: Table, names: Sequence[str]) -> None:
-        super().__init__({name: table.c[name] for name in names})
-        self._one = insert(table)
-        self._all = insert(table).from_select(list(names), select(*(self.value(name) for name in names)))
-
-
-class ManyUpdates(_Many):
-    """One UPDATE of the columns `set_` for each row, where those of `where` are as the row has them under `if_…`."""
-
-    def __init__(self, table: Table, *, where: Sequence[str], set_: Sequence[str]) -> None:
-        super().__init__({f"if_{name}": table.c[name] for name in where} | {name: table.c[name] for name in set_})
-        self._one = (
-            update(table)
-            .where(*(table.c[name] == bindparam(f"if_{name}") for name in where))
-            .values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in set_})
-        )
-        self._all = (
-            update(table)
-            .where(*(table.c[name] == self._given.c[f"if_{name}"] for name in where))
-            .values({name: self.value(name) for name in set_})
-        )
-
-    def parameters(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return {name if name.startswith("if_") else f"new_{name}": row[name] for name in self._columns}
-
-
-class _JSONText(UserDefinedType[str]):
-    """PostgreSQL's JSON, whose text is written already."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **options: Any) -> str:
-        return "JSON"
-
-
-_JSON_TEXT: Final = _JSONText()
-
-
-def _to_document(type_: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """What makes of a value the text that is stored; none when it stays as it is."""
-    return _as_json if isinstance(type_, JSON) else type_.dialect_impl(dialect).bind_processor(dialect)
-
-
-def _in_a_document(type_: TypeEngine[Any]) -> TypeEngine[Any]:
-    return Text() if isinstance(type_, JSON | Sealed) else type_

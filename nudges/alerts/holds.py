@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,18 @@ ABUSE: Final = "abuse_dv"
 SAFEGUARDING: Final = "safeguarding"
 CONVERSATION: Final = "conversation"
 _OF_ITS_OWN: Final = frozenset({SAFEGUARDING, CONVERSATION})  # neither stops everything, so neither moves the plan
+
+
+# Asked for every text that comes in, so they are built once.
+_OPEN: Final = (
+    select(Hold)
+    .where(Hold.family_id == bindparam("family_id"), Hold.kind == bindparam("kind"), Hold.released_at.is_(None))
+    .order_by(Hold.id.desc())
+    .limit(1)
+)
+_OF_FAMILY: Final = _OPEN.where(Hold.parent_id.is_(None))
+_OF_PARENT: Final = _OPEN.where(Hold.parent_id == bindparam("parent_id"))
+_PARENTS: Final = select(Parent).where(Parent.family_id == bindparam("family_id")).order_by(Parent.id)
 
 
 class HoldError(ValueError):
@@ -208,20 +220,13 @@ def _quiet_since(session: Session, hold: Hold) -> datetime:
 
 
 def _standing(session: Session, family_id: int, kind: str, parent_id: int | None) -> Hold | None:
-    return session.scalar(
-        select(Hold)
-        .where(Hold.family_id == family_id, Hold.kind == kind, Hold.released_at.is_(None))
-        .where(Hold.parent_id.is_(None) if parent_id is None else Hold.parent_id == parent_id)
-        .order_by(Hold.id.desc())
-        .limit(1)
-    )
+    of = {"family_id": family_id, "kind": kind, "parent_id": parent_id}
+    return session.scalars(_OF_FAMILY if parent_id is None else _OF_PARENT, of).one_or_none()
 
 
 def _touched(session: Session, hold: Hold) -> Sequence[Parent]:
-    parents = select(Parent).where(Parent.family_id == hold.family_id)
-    if hold.scope == "parent":
-        parents = parents.where(Parent.id == hold.parent_id)
-    return session.scalars(parents.order_by(Parent.id)).all()
+    parents = session.scalars(_PARENTS, {"family_id": hold.family_id}).all()
+    return [parent for parent in parents if hold.scope != "parent" or parent.id == hold.parent_id]
 
 
 def _record(

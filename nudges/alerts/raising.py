@@ -7,19 +7,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import ladder, on_call, paging, topics
 from nudges.alerts.topics import topics_of
 from nudges.ledger import record
-from nudges.models.family import FamilyStaff
+from nudges.models.family import FamilyStaff, Parent
 from nudges.models.messages import Inbound
 from nudges.models.on_call import AlertPage
 from nudges.models.program import Staff
 from nudges.models.safety import Alert, AlertEvent
 
 _LEVELS: Final = {"check": 1, "crisis": 2}
+
+# Asked for every text that comes in, so it is built once; by the family, because that is what the index knows.
+_EPISODE: Final = (
+    select(Alert)
+    .where(Alert.family_id == select(Parent.family_id).where(Parent.id == bindparam("parent_id")).scalar_subquery())
+    .where(Alert.parent_id == bindparam("parent_id"), Alert.status != "resolved", Alert.level.in_(("crisis", "check")))
+    .order_by(Alert.id.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,18 +179,7 @@ def answers_for(session: Session, staff: Staff, *, now: datetime) -> tuple[Colum
 
 def open_alert_of(session: Session, *, parent_id: int) -> Alert | None:
     """The episode that is open for this parent, if one is."""
-    return session.scalar(
-        select(Alert)
-        .where(Alert.parent_id == parent_id, Alert.status != "resolved", Alert.level.in_(("crisis", "check")))
-        .order_by(Alert.id.desc())
-        .limit(1)
-    )
-
-
-def has_open_alert(session: Session, *, parent_id: int) -> bool:
-    """Is an episode open for this parent? For a caller that needs no more than that."""
-    rows = select(Alert.id).where(Alert.parent_id == parent_id, Alert.status != "resolved")
-    return session.scalar(rows.where(Alert.level.in_(("crisis", "check"))).limit(1)) is not None
+    return session.scalars(_EPISODE, {"parent_id": parent_id}).one_or_none()
 
 
 def open_alert_of_stranger(session: Session, *, program_id: int, number_index: str) -> Alert | None:

@@ -41,6 +41,11 @@ class Reaction:
     uneasy: bool
 
 
+def may_be_one(text: str) -> bool:
+    """Whether what we sent lately could make a reaction of `text`. A word or two quote nothing."""
+    return len(_bag(text)) >= _LEAST_WORDS
+
+
 def read(text: str, own_texts: Sequence[str]) -> Reaction | None:
     """The reaction in `text`, or None when it is not one, or quotes words that are not ours."""
     plain = _plain(text)

@@ -8,15 +8,54 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import or_, select, update
-from sqlalchemy.engine import CursorResult
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session, attributes
 
 from nudges.models import family, safety, sequences
 from nudges.models.program import Program
 from schedules import catalog, plan, policy, profile, state, values
+
+# These are asked for every text that comes in, and building a statement costs more than the database does.
+_LOCKED: Final = (
+    select(family.Parent)
+    .where(family.Parent.id == bindparam("parent_id"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_ENROLLMENTS: Final = (
+    select(sequences.Enrollment, sequences.SequenceVersion.number, sequences.SequenceVersion.sha256)
+    .join(sequences.SequenceVersion, sequences.SequenceVersion.id == sequences.Enrollment.version_id)
+    .where(sequences.Enrollment.parent_id.in_(bindparam("parents", expanding=True)))
+    .where(sequences.Enrollment.status == "active")
+    .order_by(sequences.Enrollment.id)
+    .execution_options(populate_existing=True)
+)
+_KEY_DATES: Final = (
+    select(family.KeyDate)
+    .where(family.KeyDate.parent_id.in_(bindparam("parents", expanding=True)))
+    .order_by(family.KeyDate.kind, family.KeyDate.nth)
+    .execution_options(populate_existing=True)
+)
+_HOLDS: Final = (
+    select(safety.Hold)
+    .where(safety.Hold.family_id.in_(bindparam("families", expanding=True)), safety.Hold.released_at.is_(None))
+    .where(or_(safety.Hold.scope == "family", safety.Hold.parent_id.is_not(None)))
+    .order_by(safety.Hold.id)
+)
+_MOVED: Final = ("state", "status", "paused_until", "next_at", "next_reason", "revision")
+_SAVED: Final = (
+    update(family.Parent)
+    .where(family.Parent.id == bindparam("parent_id"), family.Parent.revision == bindparam("was_revision"))
+    .values({name: bindparam(name) for name in _MOVED})
+)
+
+_SAVED_ENROLLMENT: Final = (
+    update(sequences.Enrollment)
+    .where(sequences.Enrollment.id == bindparam("enrollment_id"), sequences.Enrollment.status == "active")
+    .values(state=bindparam("state"))
+)
 
 
 class StaleParent(Exception):
@@ -28,12 +67,7 @@ def locked(session: Session, parent_id: int) -> family.Parent:
 
     On SQLite every transaction already holds the only write lock. Raises NoResultFound.
     """
-    return session.scalars(
-        select(family.Parent)
-        .where(family.Parent.id == parent_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+    return session.scalars(_LOCKED, {"parent_id": parent_id}).one()
 
 
 def thread_of(session: Session, parent: family.Parent) -> values.Thread:
@@ -79,14 +113,9 @@ def save(
         "next_reason": look.words[:200],
         "revision": parent.revision + 1,
     }
-    changed = session.execute(
-        update(family.Parent)
-        .where(family.Parent.id == parent.id, family.Parent.revision == parent.revision)
-        .values(**columns)
-        .execution_options(synchronize_session=False)
-    )
-    assert isinstance(changed, CursorResult)
-    if changed.rowcount != 1:
+    session.flush()
+    given = {"parent_id": parent.id, "was_revision": parent.revision, **columns}
+    if session.connection().execute(_SAVED, given).rowcount != 1:
         return False
     for name, value in columns.items():
         attributes.set_committed_value(parent, name, value)
@@ -171,14 +200,7 @@ def parsed(session: Session, version_id: int, key: str, number: int, sha256: str
 
 def _enrollments(session: Session, ids: Iterable[int]) -> Mapping[int, list[values.Enrollment]]:
     found: defaultdict[int, list[values.Enrollment]] = defaultdict(list)
-    version = sequences.SequenceVersion
-    rows = session.execute(
-        select(sequences.Enrollment, version.number, version.sha256)
-        .join(version, version.id == sequences.Enrollment.version_id)
-        .where(sequences.Enrollment.parent_id.in_(ids), sequences.Enrollment.status == "active")
-        .order_by(sequences.Enrollment.id)
-        .execution_options(populate_existing=True)
-    )
+    rows = session.execute(_ENROLLMENTS, {"parents": list(ids)})
     for row, number, sha256 in rows.all():
         sequence = parsed(session, row.version_id, row.sequence_key, number, sha256)
         found[row.parent_id].append(enrollment_value(row, sequence))
@@ -191,23 +213,13 @@ def enrollment_value(row: sequences.Enrollment, sequence: values.Sequence) -> va
 
 
 def _save_enrollment(session: Session, enrollment: values.Enrollment) -> None:
-    session.execute(
-        update(sequences.Enrollment)
-        .where(sequences.Enrollment.id == int(enrollment.id), sequences.Enrollment.status == "active")
-        .values(state=state.enrollment_to_json(enrollment))
-        .execution_options(synchronize_session=False)
-    )
+    given = {"enrollment_id": int(enrollment.id), "state": state.enrollment_to_json(enrollment)}
+    session.connection().execute(_SAVED_ENROLLMENT, given)
 
 
 def _key_dates(session: Session, ids: Iterable[int]) -> Mapping[int, list[values.KeyDate]]:
     found: defaultdict[int, list[values.KeyDate]] = defaultdict(list)
-    rows = session.scalars(
-        select(family.KeyDate)
-        .where(family.KeyDate.parent_id.in_(ids))
-        .order_by(family.KeyDate.kind, family.KeyDate.nth)
-        .execution_options(populate_existing=True)
-    )
-    for row in rows:
+    for row in session.scalars(_KEY_DATES, {"parents": list(ids)}):
         found[row.parent_id].append(
             values.KeyDate(kind=row.kind, nth=row.nth, at=row.at, status=row.status, date_only=row.on_date is not None)
         )
@@ -216,13 +228,7 @@ def _key_dates(session: Session, ids: Iterable[int]) -> Mapping[int, list[values
 
 def _holds(session: Session, parents: Sequence[family.Parent]) -> Mapping[int, list[values.Hold]]:
     """Open holds: of the whole family, or of the one parent."""
-    family_ids = {parent.family_id for parent in parents}
-    rows = session.scalars(
-        select(safety.Hold)
-        .where(safety.Hold.family_id.in_(family_ids), safety.Hold.released_at.is_(None))
-        .where(or_(safety.Hold.scope == "family", safety.Hold.parent_id.is_not(None)))
-        .order_by(safety.Hold.id)
-    ).all()
+    rows = session.scalars(_HOLDS, {"families": list({parent.family_id for parent in parents})}).all()
     found: defaultdict[int, list[values.Hold]] = defaultdict(list)
     for parent in parents:
         for row in rows:

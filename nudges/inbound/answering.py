@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import holds, raising
@@ -26,6 +27,12 @@ from schedules.values import Sequence, Texts, Thread
 from schedules.words import Word
 
 PAUSE: Final = "PAUSE"
+_LIVE: Final = (
+    select(SequenceVersion.id, SequenceRow.key, SequenceVersion.number, SequenceVersion.sha256)
+    .join(SequenceRow, SequenceRow.id == SequenceVersion.sequence_id)
+    .where(SequenceRow.program_id == bindparam("program_id"), SequenceVersion.number == SequenceRow.live_number)
+    .order_by(SequenceRow.id)
+)
 
 
 def service_word(received: Received) -> Handled | None:
@@ -59,7 +66,7 @@ def _apply(received: Received, *, how: str) -> Handled | None:
         received.text,
         snapshots.policy_of(received.sender.program),
         now,
-        library=live_sequences(session, parent.program_id),
+        library=LiveSequences(session, parent.program_id),
     )
     if not outcome.understood:
         # Still a sign of life: whoever writes is not silent.
@@ -68,15 +75,25 @@ def _apply(received: Received, *, how: str) -> Handled | None:
     return _Keeper(received=received, parent=parent, how=how).keep(outcome)
 
 
-def live_sequences(session: Session, program_id: int) -> Mapping[str, Sequence]:
-    """The published sequences that an answer may lead to, as the core reads them."""
-    rows = session.execute(
-        select(SequenceVersion.id, SequenceRow.key, SequenceVersion.number, SequenceVersion.sha256)
-        .join(SequenceRow, SequenceRow.id == SequenceVersion.sequence_id)
-        .where(SequenceRow.program_id == program_id, SequenceVersion.number == SequenceRow.live_number)
-        .order_by(SequenceRow.id)
-    )
-    return {row.key: snapshots.parsed(session, row.id, row.key, row.number, row.sha256) for row in rows.all()}
+class LiveSequences(Mapping[str, Sequence]):
+    """The published sequences that an answer may lead to, as the core reads them. Read when first asked for."""
+
+    def __init__(self, session: Session, program_id: int) -> None:
+        self._session, self._program_id = session, program_id
+
+    def __getitem__(self, key: str) -> Sequence:
+        return self._sequences[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sequences)
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    @cached_property
+    def _sequences(self) -> Mapping[str, Sequence]:
+        rows = self._session.execute(_LIVE, {"program_id": self._program_id})
+        return {row.key: snapshots.parsed(self._session, row.id, row.key, row.number, row.sha256) for row in rows.all()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,20 +6,20 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select, union_all
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import holds, paging, raising
-from nudges.crisis import reactions, replies, safety_answer
+from nudges.crisis import replies, safety_answer
 from nudges.crisis.values import Level, Screening, Tier
 from nudges.families import care
 from nudges.inbound import inbox, saying
-from nudges.inbound.senders import Sender
+from nudges.inbound.past import Past
 from nudges.inbound.texts import Handled, Received, Screen
-from nudges.models.messages import Inbound, Outbox, OutboxEvent
+from nudges.models.messages import Outbox, OutboxEvent
 from nudges.models.program import Lane
 from nudges.models.safety import Alert, AlertEvent
 from schedules import localtime, segments
@@ -39,26 +39,24 @@ def read_alone(screen: Screen, text: str) -> Screening:
 
 
 def look(
-    session: Session,
     screen: Screen,
-    row: Inbound,
-    sender: Sender,
+    text: str,
     *,
+    recent: Sequence[str],
     own_texts: Sequence[str],
+    open_episode: bool,
     alone: Screening | None = None,
+    is_reaction: bool = False,
 ) -> Screening:
     """What the screen says about a text and the ones just before it.
 
     `alone` is what it said of the words alone. It stands, and the screen need not run while others wait for this
-    transaction, unless an open episode, the texts before or a quote of our own words could change it.
+    transaction, unless an open episode, the texts before or a quote of our own words (`is_reaction`) could change it.
     """
-    recent = window(session, row)
-    parent = sender.parent
-    episode = parent is not None and raising.has_open_alert(session, parent_id=parent.id)
     could_rise = recent and alone is not None and alone.level is not Level.CRISIS
-    if alone is not None and not (episode or could_rise or reactions.read(row.body, own_texts)):
+    if alone is not None and not (open_episode or could_rise or is_reaction):
         return alone
-    return _screened(screen, row.body, recent=recent, own_texts=own_texts, open_episode=episode)
+    return _screened(screen, text, recent=recent, own_texts=own_texts, open_episode=open_episode)
 
 
 def _screened(
@@ -73,15 +71,10 @@ def _screened(
         return Screening(level=Level.CHECK, tier=None, severity=1, why=why, version="none")
 
 
-def window(session: Session, row: Inbound) -> tuple[str, ...]:
-    """The last texts of this number, oldest first, without the present one."""
-    rows = session.scalars(
-        select(Inbound.body)
-        .where(Inbound.from_index == row.from_index, Inbound.id != row.id, Inbound.at > row.at - WINDOW_LASTS)
-        .order_by(Inbound.id.desc())
-        .limit(WINDOW_TEXTS - 1)
-    ).all()
-    return tuple(reversed(rows))
+def window(past: Past, *, at: datetime) -> tuple[str, ...]:
+    """The last texts of this number before one that came in at `at`, oldest first."""
+    newest = past.since(at - WINDOW_LASTS)[: WINDOW_TEXTS - 1]
+    return tuple(text.body for text in reversed(newest))
 
 
 def with_safety_answer(received: Received, screening: Screening) -> Screening:
@@ -100,18 +93,11 @@ def with_safety_answer(received: Received, screening: Screening) -> Screening:
 
 
 def _safety_question_is_open(received: Received) -> bool:
-    if received.sender.parent is None:
-        return False
-    alert = raising.open_alert_of(received.session, parent_id=received.sender.parent.id)
+    alert = received.episode
     if alert is None or alert.level != "check":
         return False
-    asked = select(Inbound.id).where(
-        Inbound.from_index == received.row.from_index,
-        Inbound.id != received.row.id,
-        Inbound.handled_as.startswith("check"),
-        Inbound.at > received.now - SAFETY_QUESTION_LASTS,
-    )
-    return received.session.scalar(asked.limit(1)) is not None
+    lately = received.past.since(received.now - SAFETY_QUESTION_LASTS)
+    return any(text.handled_as.startswith("check") for text in lately)
 
 
 def respond(received: Received, screening: Screening) -> Handled:
@@ -248,7 +234,7 @@ def _record_reply(received: Received, body: str, alert: Alert) -> str | None:
 
 def note_in_episode(received: Received) -> None:
     """Every text of a parent with an open alert is on that alert's card, dangerous or not."""
-    alert = _open_alert(received)
+    alert = received.episode
     if alert is not None:
         received.session.add(AlertEvent(alert_id=alert.id, event="text", inbound_id=received.row.id, at=received.now))
         received.session.flush()
@@ -256,29 +242,8 @@ def note_in_episode(received: Received) -> None:
 
 def during_episode(received: Received) -> Handled | None:
     """While an alert is open, a person reads what this parent writes; the check-ins and their courtesies rest."""
-    alert = _open_alert(received)
-    if alert is None:
+    if received.episode is None:
         return None
     if safety_answer.read_safety_answer(received.text) == "safe":
         return Handled(how="safe_answer", texts=(saying.system(received, "safety_noted"),))
     return inbox.hold_in_episode(received)
-
-
-def _open_alert(received: Received) -> Alert | None:
-    parent = received.sender.parent
-    return raising.open_alert_of(received.session, parent_id=parent.id) if parent is not None else None
-
-
-def recent_texts_to(session: Session, parent_ids: Sequence[int], *, limit: int = 20) -> tuple[str, ...]:
-    """What we last texted these parents, newest first: a quote of it is not a text of theirs."""
-    if not parent_ids:
-        return ()
-    sent = select(Outbox.body).where(Outbox.parent_id.in_(parent_ids)).order_by(Outbox.id.desc()).limit(limit)
-    answered = (
-        select(Inbound.reply)
-        .where(Inbound.parent_id.in_(parent_ids), Inbound.reply.is_not(None))
-        .order_by(Inbound.id.desc())
-        .limit(limit)
-    )
-    both = union_all(select(sent.subquery().c.body), select(answered.subquery().c.reply))
-    return tuple(text for text in session.scalars(both) if text)

@@ -12,20 +12,23 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from nudges.alerts import raising
 from nudges.crisis import reactions
 from nudges.crisis.screen import screen as shipped_screen
 from nudges.crisis.values import Level, Screening
 from nudges.db import blind_index
-from nudges.families import snapshots
-from nudges.inbound import answering, danger, inbox, intents, leaving, senders, staff_replies
+from nudges.inbound import answering, danger, inbox, intents, leaving, past, senders, staff_replies
+from nudges.inbound.past import Past
 from nudges.inbound.senders import Sender
 from nudges.inbound.texts import BETWEEN_REPLIES, Answer, Deps, Handled, IncomingText, Received, Screen
 from nudges.ledger import record
 from nudges.models.messages import Inbound, Outbox
 from schedules.catalog import Library
+
+_KNOWN: Final = select(Inbound.id).where(Inbound.provider_id == bindparam("provider_id"))
 
 # The first step that takes a text has it. Danger comes before all of them.
 STEPS: Final[tuple[Callable[[Received], Handled | None], ...]] = (
@@ -76,19 +79,16 @@ def receive(
 def _receive(session: Session, incoming: IncomingText, alone: Screening | None, *, now: datetime, deps: Deps) -> Answer:
     from_index = blind_index(incoming.from_number)
     senders.take_turn(session, from_index)
-    earlier = session.scalar(select(Inbound.id).where(Inbound.provider_id == incoming.provider_id))
+    earlier = session.connection().scalar(_KNOWN, {"provider_id": incoming.provider_id})
     if earlier is not None:
         return _same_again(session, session.get_one(Inbound, earlier))
     sender = senders.find(session, from_index, to_number=incoming.to_number)
-    row = _store(session, incoming, sender, from_index, now=now)
     if sender is None:
+        row = _store(session, incoming, None, from_index, None, now=now)
         row.handled_as = "no_program"
         return Answer(handled_as=row.handled_as)
-    senders.take_family_turn(session, sender.enrolled)
-    for parent in sorted(sender.enrolled, key=lambda p: p.id):
-        snapshots.locked(session, parent.id)  # before any other row, in the order that receipts use too
-    handled = _handle(session, incoming, sender, row, alone, now=now, deps=deps)
-    return _settle(session, row, handled)
+    received, screening = _take_in(session, incoming, sender, from_index, alone, now=now, deps=deps)
+    return _settle(received, _handle(received, screening))
 
 
 def deps_for(library: Library, *, channel: str, screen: Screen = shipped_screen) -> Deps:
@@ -106,8 +106,58 @@ def _same_again(session: Session, earlier: Inbound) -> Answer:
     return Answer(texts=texts, attempts=(*first, *(None for _ in texts[1:])), handled_as=earlier.handled_as)
 
 
+def _take_in(
+    session: Session,
+    incoming: IncomingText,
+    sender: Sender,
+    from_index: str,
+    alone: Screening | None,
+    *,
+    now: datetime,
+    deps: Deps,
+) -> tuple[Received, Screening]:
+    """Read what the steps need, screen the text and store it as it came, with what the screen said."""
+    body, at = incoming.body, incoming.received_at or now
+    own: tuple[str, ...] = ()
+    if reactions.may_be_one(body):
+        own = past.own_texts(session, [parent.id for parent in sender.enrolled])
+    reaction = reactions.read(body, own)
+    before = Past(session, from_index=from_index, but=incoming.provider_id, now=now)
+    parent = sender.parent
+    episode = raising.open_alert_of(session, parent_id=parent.id) if parent is not None else None
+    screening = danger.look(
+        deps.screen,
+        body,
+        recent=danger.window(before, at=at),
+        own_texts=own,
+        open_episode=episode is not None,
+        alone=alone,
+        is_reaction=reaction is not None,
+    )
+    text = body if reaction is None else reaction.rest
+    received = Received(
+        session=session,
+        deps=deps,
+        incoming=incoming,
+        row=_store(session, incoming, sender, from_index, screening, now=now),
+        sender=sender,
+        past=before,
+        episode=episode,
+        text=text,
+        intent=intents.read(text),
+        now=now,
+    )
+    return received, screening
+
+
 def _store(
-    session: Session, incoming: IncomingText, sender: Sender | None, from_index: str, *, now: datetime
+    session: Session,
+    incoming: IncomingText,
+    sender: Sender | None,
+    from_index: str,
+    screening: Screening | None,
+    *,
+    now: datetime,
 ) -> Inbound:
     row = Inbound(
         provider_id=incoming.provider_id,
@@ -118,6 +168,7 @@ def _store(
         media_count=incoming.media_count,
         opt_out_type=incoming.opt_out_type,
         parent_id=sender.parent.id if sender is not None and sender.parent is not None else None,
+        screening=_as_stored(screening) if screening is not None else {},
         at=incoming.received_at or now,
     )
     session.add(row)
@@ -125,36 +176,14 @@ def _store(
     return row
 
 
-def _handle(
-    session: Session,
-    incoming: IncomingText,
-    sender: Sender,
-    row: Inbound,
-    alone: Screening | None,
-    *,
-    now: datetime,
-    deps: Deps,
-) -> Handled:
-    own_texts = danger.recent_texts_to(session, [parent.id for parent in sender.enrolled])
-    screening = danger.look(session, deps.screen, row, sender, own_texts=own_texts, alone=alone)
-    reaction = reactions.read(incoming.body, own_texts)
-    text = incoming.body if reaction is None else reaction.rest
-    received = Received(
-        session=session,
-        deps=deps,
-        incoming=incoming,
-        row=row,
-        sender=sender,
-        text=text,
-        intent=intents.read(text),
-        now=now,
-    )
-    screening = danger.with_safety_answer(received, screening)
-    row.screening = _as_stored(screening)
+def _handle(received: Received, screening: Screening) -> Handled:
+    answered = danger.with_safety_answer(received, screening)
+    if answered is not screening:
+        screening, received.row.screening = answered, _as_stored(answered)
     if screening.level is not Level.ORDINARY:
         return _handle_danger(received, screening)
     danger.note_in_episode(received)
-    if reaction is not None and not text:
+    if received.incoming.body and not received.text:
         return Handled(how="reaction")
     handled = inbox.without_names(received, _first(received) or inbox.hand_over(received))
     return leaving.quiet_for_stopped(received, inbox.without_loop(received, handled))
@@ -196,10 +225,11 @@ def _as_stored(screening: Screening) -> dict[str, object]:
     }
 
 
-def _settle(session: Session, row: Inbound, handled: Handled) -> Answer:
+def _settle(received: Received, handled: Handled) -> Answer:
+    row = received.row
     row.handled_as = handled.how
     row.reply = BETWEEN_REPLIES.join(handled.texts) or None
-    session.flush()
+    received.session.flush()
     first = (handled.attempt,) if handled.texts else ()
     attempts = (*first, *(None for _ in handled.texts[1:]))
     return Answer(texts=handled.texts, attempts=attempts, handled_as=handled.how)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, or_, select
 
 from nudges.alerts import holds
 from nudges.inbound import intents, saying
@@ -24,6 +24,21 @@ LOOP_LASTS: Final = timedelta(hours=1)
 MOST_QUESTIONS: Final = 3  # common questions answered in an hour; then a person
 _EDITABLE: Final = ("answer", "word", "faq")
 _HOLDING: Final = ("person", "picture", "unknown", "invited")
+
+# Statements are built once: for each text anew, that costs more than the database does.
+_OPEN_TASK: Final = (
+    select(Task.id)
+    .where(Task.kind == bindparam("kind"), Task.done_at.is_(None))
+    .where(or_(Task.family_id.in_(bindparam("families", expanding=True)), Task.family_id.is_(None)))
+    .where(Task.inbound_id.in_(select(Inbound.id).where(Inbound.from_index == bindparam("from_index"))))
+    .limit(1)
+)
+_CARRIER_BROKE: Final = (
+    select(Task.id)
+    .where(Task.family_id == bindparam("family_id"), Task.parent_id == bindparam("parent_id"))
+    .where(Task.kind == "loop", Task.inbound_id.is_(None), Task.created_at > bindparam("since"))
+    .limit(1)
+)
 
 
 def keep_for_conversation(received: Received) -> Handled | None:
@@ -77,11 +92,7 @@ def _is_signed(received: Received, asked: faq.Faq) -> bool:
 
 
 def _answered_lately(received: Received) -> int:
-    since = received.now - timedelta(hours=1)
-    count = select(func.count()).where(
-        Inbound.from_index == received.row.from_index, Inbound.handled_as == "faq", Inbound.at > since
-    )
-    return received.session.scalar(count) or 0
+    return sum(text.handled_as == "faq" for text in received.past.since(received.now - timedelta(hours=1)))
 
 
 def hand_over(received: Received) -> Handled:
@@ -117,27 +128,19 @@ def _has_left(received: Received) -> bool:
 
 
 def _once(received: Received, text_id: str) -> tuple[str, ...]:
-    since = received.now - ONE_HOLDING_REPLY
-    said = select(Inbound.id).where(
-        Inbound.from_index == received.row.from_index,
-        Inbound.at > since,
-        Inbound.id != received.row.id,
-        Inbound.handled_as.in_(_HOLDING),
-        Inbound.reply.is_not(None),
-    )
-    if received.session.scalar(said.limit(1)) is not None:
+    lately = received.past.since(received.now - ONE_HOLDING_REPLY)
+    if any(text.was_answered and text.handled_as in _HOLDING for text in lately):
         return ()
     return (saying.system(received, text_id),)
 
 
-def add_task(received: Received, *, kind: str, words: str, priority: int = 2, is_own: bool = False) -> Task:
+def add_task(received: Received, *, kind: str, words: str, priority: int = 2, is_own: bool = False) -> None:
     """Something for a counselor to do about this text.
 
     One open task of a kind is enough for each parent or stranger, unless it is about something of its own.
     """
-    open_task = _open_task(received, kind)
-    if open_task is not None and not is_own:
-        return open_task
+    if not is_own and _has_open_task(received, kind):
+        return
     parent = received.sender.parent
     task = Task(
         program_id=received.sender.program.id,
@@ -152,17 +155,13 @@ def add_task(received: Received, *, kind: str, words: str, priority: int = 2, is
     )
     received.session.add(task)
     received.session.flush()
-    return task
 
 
-def _open_task(received: Received, kind: str) -> Task | None:
-    first = select(Inbound.id).where(Inbound.from_index == received.row.from_index)
-    return received.session.scalar(
-        select(Task)
-        .where(Task.kind == kind, Task.done_at.is_(None), Task.inbound_id.in_(first))
-        .order_by(Task.id.desc())
-        .limit(1)
-    )
+def _has_open_task(received: Received, kind: str) -> bool:
+    """Of this number: as a parent of any of their families, or from before they were enrolled."""
+    families = sorted({parent.family_id for parent in received.sender.enrolled})
+    of = {"kind": kind, "from_index": received.row.from_index, "families": families}
+    return received.session.connection().scalar(_OPEN_TASK, of) is not None
 
 
 def without_loop(received: Received, handled: Handled) -> Handled:
@@ -195,19 +194,12 @@ def without_names(received: Received, handled: Handled) -> Handled:
 
 def is_looping(received: Received) -> bool:
     """Whether this number has sent the same words over and over, or has had too many automatic replies."""
-    recent = (
-        select(Inbound.body, Inbound.reply)
-        .where(Inbound.from_index == received.row.from_index, Inbound.id != received.row.id)
-        .where(Inbound.at > received.now - LOOP_LASTS)
-        .order_by(Inbound.id.desc())
-        .limit(MOST_TEXTS)
-    )
-    rows = received.session.execute(recent).all()
-    if sum(row.reply is not None for row in rows) >= MOST_REPLIES or _is_resting(received):
+    texts = received.past.since(received.now - LOOP_LASTS)[:MOST_TEXTS]
+    if sum(text.was_answered for text in texts) >= MOST_REPLIES or _is_resting(received):
         return True
     now_says = intents.fold(received.incoming.body)
-    last = rows[: SAME_TEXTS - 1]
-    return len(last) == SAME_TEXTS - 1 and all(intents.fold(row.body) == now_says for row in last)
+    last = texts[: SAME_TEXTS - 1]
+    return len(last) == SAME_TEXTS - 1 and all(intents.fold(text.body) == now_says for text in last)
 
 
 def _is_resting(received: Received) -> bool:
@@ -215,11 +207,5 @@ def _is_resting(received: Received) -> bool:
     parent = received.sender.parent
     if parent is None:
         return False
-    told = select(Task.id).where(
-        Task.family_id == parent.family_id,
-        Task.parent_id == parent.id,
-        Task.kind == "loop",
-        Task.inbound_id.is_(None),
-        Task.created_at > received.now - LOOP_LASTS,
-    )
-    return received.session.scalars(told.limit(1)).one_or_none() is not None
+    of = {"family_id": parent.family_id, "parent_id": parent.id, "since": received.now - LOOP_LASTS}
+    return received.session.connection().scalar(_CARRIER_BROKE, of) is not None

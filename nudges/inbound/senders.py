@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from nudges.families import snapshots
@@ -13,6 +14,42 @@ from nudges.models.family import Family, Parent
 from nudges.models.on_call import StaffDuty, StoppedNumber
 from nudges.models.program import Lane, Program, Staff
 from schedules.values import Profile
+
+# Statements are built once: for each text anew, that costs more than the database does.
+_TURN: Final = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("from_index"), 0)))
+_FAMILIES_TURN: Final = (
+    select(Family.id)
+    .where(
+        Family.id.in_(
+            select(Parent.family_id).where(
+                Parent.phone_index == bindparam("from_index"),
+                Parent.program_id.in_(bindparam("programs", expanding=True)),
+            )
+        )
+    )
+    .order_by(Family.id)
+    .with_for_update(key_share=True)
+)
+# Locked in the order that receipts use too.
+_ENROLLED: Final = (
+    select(Parent)
+    .where(Parent.phone_index == bindparam("from_index"), Parent.program_id.in_(bindparam("programs", expanding=True)))
+    .order_by(Parent.id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_STAFF: Final = (
+    select(Staff)
+    .where(
+        Staff.on_call_phone_index == bindparam("from_index"),
+        Staff.is_active,
+        Staff.program_id.in_(bindparam("programs", expanding=True)),
+    )
+    .order_by(Staff.on_call_rank, Staff.id)
+    .limit(1)
+)
+_NAMED: Final = select(Program).join(Lane, Lane.program_id == Program.id).where(Lane.sender == bindparam("to_number"))
+_ALL: Final = select(Program).order_by(Program.id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,41 +76,27 @@ def take_turn(session: Session, from_index: str) -> None:
     On SQLite every transaction already holds the only write lock.
     """
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(from_index, 0))))
-
-
-def take_family_turn(session: Session, enrolled: Sequence[Parent]) -> None:
-    """The same for the texts of both parents of a family: what one asks for touches the other's rows too.
-
-    Other rows may still be added to the family meanwhile. On SQLite there is nothing to do.
-    """
-    if enrolled and session.get_bind().dialect.name == "postgresql":
-        ids = sorted({parent.family_id for parent in enrolled})
-        families = select(Family.id).where(Family.id.in_(ids)).order_by(Family.id)
-        session.execute(families.with_for_update(key_share=True))
+        session.connection().execute(_TURN, {"from_index": from_index})
 
 
 def find(session: Session, from_index: str, *, to_number: str) -> Sender | None:
     """The sender of a text to our number. None before any program exists.
 
     The number that was texted names the program. A Messaging Service hides it behind several numbers: then the
-    parent's own program counts, the one they were enrolled in last.
+    parent's own program counts, the one they were enrolled in last. Parents come fresh and are nobody else's until
+    this transaction ends, and on PostgreSQL so are their families, because what one of the parents asks for touches
+    the other's rows too; other rows may still be added to the family meanwhile.
     """
     programs = _programs(session, to_number)
     if not programs:
         return None
     ids = [program.id for program in programs]
-    enrolled = session.scalars(
-        select(Parent)
-        .where(Parent.phone_index == from_index, Parent.program_id.in_(ids))
-        .order_by(Parent.status.in_(("opted_out", "ended")), Parent.id.desc())
-    ).all()
-    staff = session.scalar(
-        select(Staff)
-        .where(Staff.on_call_phone_index == from_index, Staff.is_active, Staff.program_id.in_(ids))
-        .order_by(Staff.on_call_rank, Staff.id)
-        .limit(1)
-    )
+    of = {"from_index": from_index, "programs": ids}
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().execute(_FAMILIES_TURN, of)
+    found = session.scalars(_ENROLLED, of).all()
+    enrolled = sorted(found, key=lambda parent: (parent.status in ("opted_out", "ended"), -parent.id))
+    staff = session.scalars(_STAFF, of).one_or_none()
     parent = enrolled[0] if enrolled else None
     program_id = parent.program_id if parent is not None else staff.program_id if staff is not None else ids[0]
     return Sender(
@@ -95,7 +118,5 @@ def _has_stopped(session: Session, from_index: str, parent: Parent | None, staff
 
 
 def _programs(session: Session, to_number: str) -> Sequence[Program]:
-    named = session.scalars(
-        select(Program).join(Lane, Lane.program_id == Program.id).where(Lane.sender == to_number)
-    ).all()
-    return named or session.scalars(select(Program).order_by(Program.id)).all()
+    named = session.scalars(_NAMED, {"to_number": to_number}).all()
+    return named or session.scalars(_ALL).all()

@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 from nudges.crisis import screen as screening
 from nudges.crisis.values import Screening
 from nudges.inbound.intents import Intent
+from nudges.inbound.past import Past
 from nudges.inbound.senders import Sender
 from nudges.models.messages import Inbound
+from nudges.models.safety import Alert
 from schedules.catalog import Library
 
 # Our texts never hold an empty line, so the stored answer to one text splits back into its parts.
@@ -68,13 +70,19 @@ class Deps:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Received:
-    """One text being handled. `text` is what the person wrote, without reactions and quotes of our own texts."""
+    """One text being handled. `text` is what the person wrote, without reactions and quotes of our own texts.
+
+    What several steps ask for is read once: `past` are the texts of this number before this one, `episode` the alert
+    that was open for the parent when the text came.
+    """
 
     session: Session
     deps: Deps
     incoming: IncomingText
     row: Inbound
     sender: Sender
+    past: Past
+    episode: Alert | None
     text: str
     intent: Intent | None
     now: datetime
