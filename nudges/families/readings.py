@@ -10,11 +10,10 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, Select, Text, bindparam, cast, func, literal, or_, select, type_coerce
+from sqlalchemy import Select, Text, bindparam, cast, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from nudges.db import as_given, ids_given
@@ -27,24 +26,26 @@ from schedules import state, values
 
 # Spelled out in the statement, or SQLite does not see that the partial index holds them.
 _PLANNED: Final = [literal(status, literal_execute=True) for status in ("active", "paused")]
+_FIRST: Final = "#00"  # what the only enrollment is called
 _OF_ENROLLMENT: Final = re.compile(r'"enrollment":\s*"(\d+)"')
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Enrolled:
+class Enrolled(NamedTuple):
     """A running enrollment. `name` stands for its id in whatever the core sees (see `Reading.alike`)."""
 
     id: int
     name: str
     version_id: int
     sequence: values.Sequence
-    started_at: datetime
+    started: datetime | str  # as the driver gives it: read when somebody needs it
     state: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """One parent's rows. `phone` is sealed; `state` has each enrollment's name where the id was."""
+class Reading(NamedTuple):
+    """One parent's rows. `phone` is sealed; `state` has each enrollment's name where the id was.
+
+    A tuple: a batch makes a thousand of them, and most are only compared.
+    """
 
     id: int
     program_id: int
@@ -72,7 +73,7 @@ class Reading:
             self.profile,
             self.language,
             self.state,
-            tuple((e.name, e.version_id, e.started_at, e.state) for e in self.enrollments),
+            *[(name, version_id, started, stored) for _, name, version_id, _, started, stored in self.enrollments],
             self.key_dates,
             self.holds,
         )
@@ -86,12 +87,21 @@ class Reading:
             paused_until=self.paused_until,
             pace=state.pace_from_json(stored) if stored else values.Pace(),
             enrollments=tuple(
-                state.enrollment_from_json(json.loads(e.state), id=e.name, sequence=e.sequence, started_at=e.started_at)
+                state.enrollment_from_json(
+                    json.loads(e.state), id=e.name, sequence=e.sequence, started_at=_instant(e.started)
+                )
                 for e in self.enrollments
             ),
             key_dates=self.key_dates,
             holds=self.holds,
         )
+
+
+def _instant(stored: datetime | str) -> datetime:
+    """An aware UTC instant from what a driver gives: SQLite keeps the text of a naive one."""
+    if isinstance(stored, str):
+        return datetime.fromisoformat(stored).replace(tzinfo=UTC)
+    return stored.astimezone(UTC)
 
 
 def claim_due(session: Session, now: datetime, limit: int) -> list[Reading]:
@@ -155,37 +165,26 @@ _DUE: Final = (
 _BY_ID: Final = _columns().where(Parent.id.in_(ids_given("ids")))
 
 
-def _complete(session: Session, rows: Sequence[Row[Any]], *, with_staff: bool = True) -> list[Reading]:
+def _complete(session: Session, rows: Sequence[Any], *, with_staff: bool = True) -> list[Reading]:
     """The rest of what the core sees, in one query each."""
     if not rows:
         return []
-    parents, families = as_given(row.id for row in rows), as_given(row.family_id for row in rows)
+    parents, families = as_given(row[0] for row in rows), as_given(row[2] for row in rows)
     enrollments = _enrollments(session, parents)
     key_dates = _key_dates(session, parents)
     holds = _holds(session, families)
     staff = _counselors(session, families) if with_staff else {}
     found = []
     for row in rows:
-        enrolled = enrollments.get(row.id, ())
-        found.append(
-            Reading(
-                id=row.id,
-                program_id=row.program_id,
-                family_id=row.family_id,
-                revision=row.revision,
-                status=row.status,
-                paused_until=row.paused_until,
-                phone_problem=row.phone_problem,
-                phone=row.phone,
-                profile=row.profile,
-                language=row.language,
-                state=with_names(row.state, enrolled),
-                enrollments=enrolled,
-                key_dates=tuple(key_dates.get(row.id, ())),
-                holds=tuple(hold for whose, hold in holds.get(row.family_id, ()) if whose in (None, row.id)),
-                staff_id=staff.get(row.family_id),
-            )
+        parent_id, family_id = row[0], row[2]
+        enrolled = enrollments.get(parent_id, ())
+        rest = (
+            enrolled,
+            tuple(key_dates.get(parent_id, ())),
+            tuple(hold for whose, hold in holds[family_id] if whose in (None, parent_id)) if family_id in holds else (),
+            staff.get(family_id),
         )
+        found.append(Reading._make((*row[:-1], with_names(row[-1], enrolled), *rest)))
     return found
 
 
@@ -210,7 +209,7 @@ _ENROLLMENTS: Final = (
         Enrollment.parent_id,
         Enrollment.sequence_key,
         Enrollment.version_id,
-        Enrollment.started_at,
+        type_coerce(Enrollment.started_at, Text()).label("started"),
         _as_text(Enrollment.state).label("state"),
         SequenceVersion.number,
         SequenceVersion.sha256,
@@ -239,28 +238,20 @@ _COUNSELORS: Final = (
 
 
 def _enrollments(session: Session, parents: str) -> Mapping[int, tuple[Enrolled, ...]]:
-    by_parent: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    for row in session.connection().execute(_ENROLLMENTS, {"parents": parents}):
-        by_parent[row.parent_id].append(row)
-    return {parent_id: _named(session, of_parent) for parent_id, of_parent in by_parent.items()}
+    by_parent: defaultdict[int, list[Any]] = defaultdict(list)
+    rows: Sequence[Any] = session.connection().execute(_ENROLLMENTS, {"parents": parents}).all()
+    known = {row[3]: snapshots.parsed(session, row[3], row[2], row[6], row[7]) for row in rows}
+    for id_, parent_id, _, version_id, started, stored, _, _ in rows:
+        by_parent[parent_id].append(Enrolled(id_, _FIRST, version_id, known[version_id], started, stored))
+    return {parent_id: _named(of_parent) for parent_id, of_parent in by_parent.items()}
 
 
-def _named(session: Session, rows: Sequence[Row[Any]]) -> tuple[Enrolled, ...]:
-    # The core breaks ties by id as text: names keep that order.
-    rank = {id_: n for n, id_ in enumerate(sorted(str(row.id) for row in rows))}
-    return tuple(_enrolled(session, row, f"#{rank[str(row.id)]:02d}") for row in rows)
-
-
-def _enrolled(session: Session, row: Row[Any], name: str) -> Enrolled:
-    sequence = snapshots.parsed(session, row.version_id, row.sequence_key, row.number, row.sha256)
-    return Enrolled(
-        id=row.id,
-        name=name,
-        version_id=row.version_id,
-        sequence=sequence,
-        started_at=row.started_at,
-        state=row.state,
-    )
+def _named(enrolled: Sequence[Enrolled]) -> tuple[Enrolled, ...]:
+    if len(enrolled) > 1:
+        # The core breaks ties by id as text: names keep that order.
+        rank = {id_: n for n, id_ in enumerate(sorted(str(one.id) for one in enrolled))}
+        return tuple(one._replace(name=f"#{rank[str(one.id)]:02d}") for one in enrolled)
+    return tuple(enrolled)
 
 
 def _key_dates(session: Session, parents: str) -> Mapping[int, list[values.KeyDate]]:

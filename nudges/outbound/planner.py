@@ -145,7 +145,7 @@ class _Batch:
         library: Library,
     ) -> None:
         self.session, self.due, self.forms = session, due, forms
-        self.now, self.library = now, library
+        self.now, self.library, self.dialect = now, library, session.get_bind().dialect
         self.failed = 0
 
     def carry(self, *, spare_poisoned: bool = False) -> Carrier:
@@ -164,13 +164,13 @@ class _Batch:
                     raise
                 self.failed += 1
                 _say_failed(reading.id, error)
-                carrier.rest(reading, until=self.now + POISONED, why=_why(error))
+                carrier.rest(reading, self.dialect, until=self.now + POISONED, why=_why(error))
         carrier.store(self.session)
         return carrier
 
     def plan(self, reading: Reading, carrier: Carrier) -> None:
         if reading.phone_problem is not None:
-            carrier.rest(reading, until=None, why="this number cannot be texted")
+            carrier.rest(reading, self.dialect, until=None, why="this number cannot be texted")
             return
         carrier.take(reading, self.form(reading))
 
@@ -188,7 +188,7 @@ class _Batch:
             found = course.work_out(
                 reading.thread(), snapshots.policy_of(program), self.now, people=people, library=self.library
             )
-            form = self.forms[alike] = carrying.form_of(found, self.now)
+            form = self.forms[alike] = carrying.form_of(found, self.now, self.dialect)
         return form
 
 
