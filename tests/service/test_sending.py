@@ -82,10 +82,11 @@ def test_every_move_leaves_an_event(sessions, parent, now, drain):
 def test_the_provider_may_hold_a_nudge_until_the_family_may_no_longer_be_texted(
     sessions, parent, clock, drain, channel
 ):
-    planned(sessions, clock.now())
-    clock.move(hours=2)
+    row = planned(sessions, clock.now())
+    clock.move(hours=8, minutes=30)  # 17:30 there; from 18:15 on they get ready for dinner
     drain()
-    assert 60 <= channel.sent[0].validity_seconds <= 14_400
+    assert [text.validity_seconds for text in channel.sent] == [45 * 60]
+    assert row.expires_at > clock.now() + timedelta(minutes=45), "the text itself would have had longer"
 
 
 def test_two_senders_at_once_send_each_text_once(sessions, people, now, lane_id, clock, channel):
