@@ -100,6 +100,12 @@ def test_who_has_left_gets_no_automatic_text_but_a_person_reads_theirs(session, 
     assert [task.kind for task in tasks(session)] == ["reply"]
 
 
+def test_a_join_after_a_stop_is_told_the_word_that_brings_texts_back(parent, text):
+    text(parent, "STOP")
+    (reply,) = text(parent, "JOIN").texts
+    assert "START" in reply
+
+
 def test_a_carrier_start_revives_without_a_second_answer(session, parent, text):
     text(parent, "STOP")
     assert text(parent, "JOIN", opt_out_type="START").texts == ()

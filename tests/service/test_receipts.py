@@ -126,3 +126,21 @@ def test_a_dead_number_reported_later_stops_contact(sessions, row, now):
         receipts.apply(session, receipt(row, "undelivered", code="30005", action=Action.NUMBER_INVALID), now=now)
     with sessions() as session:
         assert session.get(Parent, row.parent_id).phone_problem == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("category", "ends"), [("crisis_reply", "undelivered"), ("staff_page", "undelivered"), ("person", "queued")]
+)
+def test_what_cannot_wait_is_not_tried_again_when_the_carrier_returns_it(
+    sessions, people, channel, clock, category, ends
+):
+    """A person finds another way at once; ordinary words can go again later."""
+    with sessions.begin() as session:
+        sent = a_text(session, a_parent(session, people.family, now=clock.now()), now=clock.now(), category=category)
+        lane_id = sent.lane_id
+    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests")
+    with sessions.begin() as session:
+        row = session.get_one(Outbox, sent.id)
+        back = receipt(row, "undelivered", code="30003", action=Action.RETRY_LATER)
+        receipts.apply(session, back, now=clock.now())
+    assert status_of(sessions, row) == ends

@@ -420,3 +420,16 @@ def test_a_stop_during_a_slow_batch_stops_the_rest_of_it(sessions, people, chann
     with sessions() as session:
         states = session.scalars(select(Outbox.status).where(Outbox.parent_id == last)).all()
     assert "accepted" not in states
+
+
+def test_a_text_that_would_have_to_wait_beyond_its_moment_ends_at_once_and_says_why(sessions, parent, clock, drain):
+    row = planned(sessions, clock.now())
+    with sessions.begin() as session:
+        session.execute(update(Outbox).where(Outbox.id == row.id).values(expires_at=clock.now() + timedelta(hours=12)))
+    clock.move(hours=11, minutes=30)  # 20:30 there: the hours for texts begin again at 09:00
+    drain()
+    ended = only_row(sessions)
+    assert (ended.status, ended.status_reason.split(".")[0]) == (
+        "expired",
+        "it could not go before its moment passed",
+    )
