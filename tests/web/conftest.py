@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,12 @@ from nudges import wiring as composition
 from nudges.config import load
 from nudges.db import make_engine, make_sessions
 from nudges.desk.live import LiveScreen
+from nudges.engine import ticks
 from nudges.factory import create_app
 from nudges.families import care, enrolling, programs, staff
 from nudges.families.consent import WORDING_VERSION, ConsentGiven
 from nudges.models.program import Lane, Staff
-from nudges.web import security
+from nudges.web import context, phone, security
 from nudges.wiring import Wiring
 from schedules.catalog import load_library
 
@@ -162,12 +164,27 @@ def wired(world_template: tuple[Path, World], tmp_path: Path) -> Iterator[Wiring
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def app_of() -> Callable[[Wiring], Flask]:
+    """The application around a test's wiring. Built once: a request asks the app for its wiring, so each test puts
+    its own in, and the routes and templates are compiled for the first only."""
+    built: list[Flask] = []
+
+    def around(wiring: Wiring) -> Flask:
+        app = built[0] if built else create_app(wiring)
+        built[:] = [app]
+        app.extensions[context.WIRING] = wiring
+        app.extensions[phone.BEAT] = partial(ticks.run_all, wiring)
+        app.config.update(TESTING=False, WTF_CSRF_ENABLED=False)
+        security.limiter.reset()
+        return app
+
+    return around
+
+
 @pytest.fixture
-def app(wired: Wiring) -> Flask:
-    app = create_app(wired)
-    app.config.update(TESTING=False, WTF_CSRF_ENABLED=False)
-    security.limiter.reset()
-    return app
+def app(app_of: Callable[[Wiring], Flask], wired: Wiring) -> Flask:
+    return app_of(wired)
 
 
 @pytest.fixture
