@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import hmac
 import json
@@ -15,6 +15,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import (
     JSON,
+    Column,
+    ColumnElement,
     DateTime,
     Engine,
     Integer,
@@ -35,6 +37,8 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
+from nudges import turns
+
 # How long PostgreSQL may be silent. A machine that was cut off would otherwise wait for an answer for a quarter of an
 # hour, and a webhook for a connection: seconds and milliseconds, as libpq names them.
 REACH: Final = {
@@ -44,6 +48,8 @@ REACH: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+
+BUSY: Final = 15.0  # seconds that a writer waits for the one before it
 
 Sessions = Callable[[], Session]
 
@@ -88,13 +94,14 @@ class Cipher:
     def seal(self, text: str) -> str:
         nonce = os.urandom(12)
         box = self._boxes[0].encrypt(nonce, text.encode(), b"v1")
-        return "v1." + base64.b64encode(nonce + box).decode()
+        return "v1." + binascii.b2a_base64(nonce + box, newline=False).decode()
 
     def open(self, stored: str) -> str:
-        raw = base64.b64decode(stored.removeprefix("v1."))
+        raw = binascii.a2b_base64(stored.removeprefix("v1."))
+        nonce, sealed = raw[:12], raw[12:]
         for box in self._boxes:
             try:
-                return box.decrypt(raw[:12], raw[12:], b"v1").decode()
+                return box.decrypt(nonce, sealed, b"v1").decode()
             except InvalidTag:
                 continue
         raise ValueError("a stored text was sealed with a key that NUDGES_ENCRYPTION_KEYS no longer holds")
@@ -130,6 +137,11 @@ def seal(text: str) -> str:
     return _cipher().seal(text)
 
 
+def unseal(stored: str) -> str:
+    """The text that a sealed column stored."""
+    return _cipher().open(stored)
+
+
 def _cipher() -> Cipher:
     if _Keyring.cipher is None:
         raise RuntimeError("no encryption key in use: call db.use_cipher first")
@@ -156,7 +168,7 @@ class Sealed(TypeDecorator[str]):
         return None if value is None else seal(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else _cipher().open(value)
+        return None if value is None else unseal(value)
 
 
 class Base(DeclarativeBase):
@@ -176,7 +188,7 @@ def make_engine(url: str) -> Engine:
     if url.startswith("sqlite"):
         engine = create_engine(
             url,
-            connect_args={"timeout": 15, "check_same_thread": False},
+            connect_args={"timeout": BUSY, "check_same_thread": False, "factory": turns.in_turn(BUSY)},
             hide_parameters=True,
             json_serializer=_as_json,
         )
@@ -210,7 +222,13 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 
 def _begin_immediate(connection: Any) -> None:
     # A read that turns into a write would fail with "database is locked" at once; take the lock at the start.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver = connection.connection.dbapi_connection
+    driver.wait_for_turn()
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except BaseException:
+        driver.give_turn_back()
+        raise
 
 
 class _Members(FunctionElement[str]):
@@ -228,6 +246,35 @@ def _members_on_sqlite(element: _Members, compiler: Any, **options: Any) -> str:
 @compiles(_Members, "postgresql")
 def _members_on_postgres(element: _Members, compiler: Any, **options: Any) -> str:
     return f"json_each_text(CAST({compiler.process(element.clauses, **options)} AS JSON))"
+
+
+class _Unindexed(FunctionElement[Any]):
+    """See `unindexed`."""
+
+    inherit_cache = True
+    name = "unindexed"
+
+
+@compiles(_Unindexed, "sqlite")
+def _unindexed_on_sqlite(element: _Unindexed, compiler: Any, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"
+
+
+@compiles(_Unindexed, "postgresql")
+def _unindexed_on_postgres(element: _Unindexed, compiler: Any, **options: Any) -> str:
+    found = compiler.process(element.clauses, **options)
+    return f"({found} || '')" if isinstance(element.type, String) else str(found)
+
+
+def unindexed(column: Column[Any]) -> ColumnElement[Any]:
+    """A column by whose index rows must not be looked for, on SQLite; on PostgreSQL only text is meant.
+
+    For conditions that only make sure of rows which are found otherwise: without statistics (after an import, or in a
+    queue that fills within a minute) such an index looks best, and is read from end to end.
+    """
+    found: ColumnElement[Any] = _Unindexed(column)
+    found.type = column.type
+    return found
 
 
 def pairs_given(name: str) -> TableValuedAlias:

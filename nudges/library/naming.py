@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import Text, select, type_coerce
 from sqlalchemy.orm import Session
 
-from nudges.db import as_given, ids_given
+from nudges.db import as_given, ids_given, unseal
 from nudges.library import places
 from nudges.models.family import FamilyStaff, Parent
 from nudges.models.program import Program, Staff
@@ -17,7 +17,9 @@ from schedules.lint.naming import is_named
 
 NAMED = "Not sent: the text holds a name of this family."
 _NAMES: Final = (
-    select(Parent.family_id, Parent.name).where(Parent.family_id.in_(ids_given("families"))).order_by(Parent.id)
+    select(Parent.family_id, type_coerce(Parent.name, Text()))
+    .where(Parent.family_id.in_(ids_given("families")))
+    .order_by(Parent.id)
 )
 
 
@@ -25,7 +27,7 @@ def names_by_family(session: Session, family_ids: Collection[int]) -> Mapping[in
     """The stored names of all parents of each family. One query."""
     found: defaultdict[int, list[str]] = defaultdict(list)
     for family_id, name in session.connection().execute(_NAMES, {"families": as_given(family_ids)}):
-        found[family_id].append(name)
+        found[family_id].append(unseal(name))
     return {family_id: tuple(names) for family_id, names in found.items()}
 
 

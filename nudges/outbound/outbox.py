@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Integer, String, Table, Text, bindparam, cast, func, insert, literal, select, update
+from sqlalchemy import Integer, String, Table, Text, bindparam, cast, func, insert, literal, select, type_coerce, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
-from nudges.db import UTCDateTime, as_given, ids_given, pairs_given
+from nudges.db import UTCDateTime, as_given, ids_given, pairs_given, unindexed, unseal
 from nudges.families.withdrawing import withdraw_queued
 from nudges.models.messages import Outbox, OutboxEvent
 from nudges.models.program import Lane
@@ -37,7 +37,7 @@ _OUTBOX: Final[Table] = Outbox.metadata.tables[Outbox.__tablename__]
 _EVENTS: Final[Table] = Outbox.metadata.tables[OutboxEvent.__tablename__]
 _CLAIM: Final = (
     update(_OUTBOX)
-    .where(_OUTBOX.c.id.in_(ids_given("texts")), _OUTBOX.c.status == QUEUED)
+    .where(_OUTBOX.c.id.in_(ids_given("texts")), unindexed(_OUTBOX.c.status) == QUEUED)
     .values(
         status=SENDING,
         status_reason="handing over",
@@ -68,8 +68,8 @@ _READY: Final = (
         _OUTBOX.c.version_id,
         _OUTBOX.c.step_id,
         _OUTBOX.c.category,
-        _OUTBOX.c.to,
-        _OUTBOX.c.body,
+        type_coerce(_OUTBOX.c.to, Text()).label("to"),
+        type_coerce(_OUTBOX.c.body, Text()).label("body"),
         _OUTBOX.c.segments,
         cast(_OUTBOX.c.gate, Text()).label("gate"),
         _OUTBOX.c.expires_at,
@@ -77,13 +77,16 @@ _READY: Final = (
         .where(_EARLIER.c.parent_id == _OUTBOX.c.parent_id, _EARLIER.c.attempted_at > bindparam("since"))
         .scalar_subquery()
         .label("last_at"),
+        _OUTBOX.c.priority,
+        type_coerce(_OUTBOX.c.not_before, Text()).label("not_before"),
     )
     .where(
         _OUTBOX.c.lane_id == bindparam("lane"),
         _OUTBOX.c.status == literal(QUEUED, literal_execute=True),
-        _OUTBOX.c.not_before <= bindparam("now"),
+        unindexed(_OUTBOX.c.not_before) <= bindparam("now", type_=UTCDateTime()),
     )
-    .order_by(_OUTBOX.c.priority, _OUTBOX.c.not_before, _OUTBOX.c.id)
+    # As ix_outbox_ready has them: an order by id too would sort the whole queue for each batch.
+    .order_by(_OUTBOX.c.priority, _OUTBOX.c.not_before)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True, of=_OUTBOX)
 )
@@ -177,8 +180,7 @@ def lanes_of(session: Session, program_ids: set[int]) -> dict[int, int]:
     return {row.program_id: row.lane_id for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(NamedTuple):
     """A queued text as a lane needs it. `gate` is JSON text; `last_at` when this phone got a text in the last moments.
 
     Columns in the order of `ready`'s statement.
@@ -205,7 +207,13 @@ class Queued:
 def ready(session: Session, lane_id: int, *, now: datetime, limit: int) -> list[Queued]:
     """Texts whose turn has come, most urgent first. On PostgreSQL rows that another sender looks at are skipped."""
     asked = {"lane": lane_id, "now": now, "since": now - LAST_MOMENTS, "most": limit}
-    return [Queued(*row) for row in session.connection().execute(_READY, asked)]
+    rows: list[Any] = list(session.connection().execute(_READY, asked).all())
+    rows.sort(key=lambda row: (row[12], row[13], row[0]))
+    return [_queued(row) for row in rows]
+
+
+def _queued(row: Any) -> Queued:
+    return Queued._make((*row[:6], unseal(row[6]), unseal(row[7]), *row[8:12]))
 
 
 def claim(session: Session, row: Outbox | Queued, *, claimed_by: str, now: datetime) -> str | None:

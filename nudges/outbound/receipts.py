@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from nudges.channels.base import Accepted, Action, Receipt
-from nudges.db import as_given, pairs_given
+from nudges.db import as_given, pairs_given, unindexed
 from nudges.families import snapshots
 from nudges.models.messages import Outbox, ProviderEvent
 from nudges.outbound import endings, outbox, refusals
@@ -37,8 +37,8 @@ _ADOPT: Final = (
     update(_OUTBOX)
     .where(
         _OUTBOX.c.id == cast(_ACCEPTED.c.key, Integer()),
-        _OUTBOX.c.status == SENDING,
-        _OUTBOX.c.provider_id.is_(None),
+        unindexed(_OUTBOX.c.status) == SENDING,
+        unindexed(_OUTBOX.c.provider_id).is_(None),
     )
     .values(status=ACCEPTED, status_reason=bindparam("why"), provider_id=_ACCEPTED.c.value)
     .returning(_OUTBOX.c.id)

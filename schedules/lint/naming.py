@@ -24,7 +24,7 @@ def is_named(text: str, names: Iterable[str]) -> bool:
     """Does one of `names` (a whole name, or a part of it) stand in `text`? Accents and case of the names are folded."""
     known = [_parts(name) for name in names]
     single = frozenset(part for parts in known for part in parts)
-    if not single:
+    if single.isdisjoint(_folded(text)):
         return False
     words = _words(text)
     pairs = {pair for parts in known for pair in zip(parts, parts[1:], strict=False)}
@@ -40,6 +40,11 @@ def is_named(text: str, names: Iterable[str]) -> bool:
 def _words(text: str) -> tuple[tuple[str, re.Match[str]], ...]:
     """Each word, folded, and where it stands: a text that goes to many families is read once."""
     return tuple((normalise(match.group()), match) for match in _WORD.finditer(text))
+
+
+@lru_cache(maxsize=256)
+def _folded(text: str) -> frozenset[str]:
+    return frozenset(word for word, _ in _words(text))
 
 
 def _parts(name: str) -> list[str]:
