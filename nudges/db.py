@@ -37,8 +37,6 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-from nudges import turns
-
 # How long PostgreSQL may be silent. A machine that was cut off would otherwise wait for an answer for a quarter of an
 # hour, and a webhook for a connection: seconds and milliseconds, as libpq names them.
 REACH: Final = {
@@ -48,8 +46,6 @@ REACH: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-
-BUSY: Final = 15.0  # seconds that a writer waits for the one before it
 
 Sessions = Callable[[], Session]
 
@@ -188,7 +184,7 @@ def make_engine(url: str) -> Engine:
     if url.startswith("sqlite"):
         engine = create_engine(
             url,
-            connect_args={"timeout": BUSY, "check_same_thread": False, "factory": turns.in_turn(BUSY)},
+            connect_args={"timeout": 15, "check_same_thread": False},
             hide_parameters=True,
             json_serializer=_as_json,
         )
@@ -222,13 +218,7 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 
 def _begin_immediate(connection: Any) -> None:
     # A read that turns into a write would fail with "database is locked" at once; take the lock at the start.
-    driver = connection.connection.dbapi_connection
-    driver.wait_for_turn()
-    try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    except BaseException:
-        driver.give_turn_back()
-        raise
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 class _Members(FunctionElement[str]):
