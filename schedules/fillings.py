@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, time
 
 from schedules import localtime, windows
@@ -10,10 +10,10 @@ from schedules.catalog import Idea
 from schedules.policy import Policy
 from schedules.values import Anchor, Kind, Profile, Send, Texts, Thread
 
-# Spanish days without the accents that would make every text with a day cost twice (á is not in GSM-7).
+# One accent is missing: the á of Saturday is not in GSM-7, and would make every text with a day cost twice.
 DAYS: Mapping[str, tuple[str, ...]] = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-    "es": ("lunes", "martes", "miercoles", "jueves", "viernes", "sabado", "domingo"),
+    "es": ("lunes", "martes", "miércoles", "jueves", "viernes", "sabado", "domingo"),
 }
 
 MONTHS: Mapping[str, tuple[str, ...]] = {
@@ -21,13 +21,23 @@ MONTHS: Mapping[str, tuple[str, ...]] = {
     "es": tuple("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()),
 }
 
+_WINDOWS = frozenset(("w1", "w2", "w3", "w4"))
+LOOKED_FOR = _WINDOWS | {"idea"}  # what costs more than a glance
+
 
 def of_thread(
-    thread: Thread, policy: Policy, now: datetime, *, ideas: Sequence[Idea] = (), session_at: datetime | None = None
+    thread: Thread,
+    policy: Policy,
+    now: datetime,
+    *,
+    ideas: Sequence[Idea] = (),
+    session_at: datetime | None = None,
+    wanted: Collection[str] = LOOKED_FOR,
 ) -> dict[str, str]:
     """{day}, {time}, {idea} and {w1} to {w4}, each only when there is one.
 
-    `session_at`: the session that the text is about; without it the next one.
+    `session_at`: the session that the text is about; without it the next one. `wanted`: what the text asks for, when
+    that is known: an idea and windows are looked for in vain otherwise.
     """
     profile = thread.profile
     found: dict[str, str] = {}
@@ -35,13 +45,19 @@ def of_thread(
     if session_at is not None:
         shown = localtime.local(session_at, profile.timezone)
         found |= {"day": day_words(shown.date(), profile.pref_lang), "time": clock_words(shown.time())}
-    pace = thread.pace
-    idea = idea_for(profile, ideas, pace.ideas_sent, rung=pace.rung, short=pace.short_ideas)
-    if idea is not None:
-        found["idea"] = in_language(idea.texts, profile)
+    if "idea" in wanted:
+        pace = thread.pace
+        idea = idea_for(profile, ideas, pace.ideas_sent, rung=pace.rung, short=pace.short_ideas)
+        if idea is not None:
+            found["idea"] = in_language(idea.texts, profile)
+    return found if _WINDOWS.isdisjoint(wanted) else found | _windows(thread, policy, now)
+
+
+def _windows(thread: Thread, policy: Policy, now: datetime) -> dict[str, str]:
+    found: dict[str, str] = {}
     for n, window in enumerate(windows.offered(thread, policy, now), start=1):
         wall = time(window.start // 60 % 24, window.start % 60)
-        found[f"w{n}"] = f"{day_words(window.day, profile.pref_lang)} {clock_words(wall)}"
+        found[f"w{n}"] = f"{day_words(window.day, thread.profile.pref_lang)} {clock_words(wall)}"
     return found
 
 

@@ -22,7 +22,8 @@ def say(draft: Draft, word: Word) -> None:
         if step is not None:
             for effect in step.words[word.name]:
                 consequences.run(draft, enrollment.id, effect)
-            draft.replies.append(Reply(system="later_ok" if word.name == "LATER" else "ready_ok"))
+            if not draft.replies:  # MOVE has asked for the date already
+                draft.replies.append(Reply(system="later_ok" if word.name == "LATER" else "ready_ok"))
             return
     _WORDS[word.name](draft, word)
 
@@ -92,6 +93,8 @@ def _ready(draft: Draft, word: Word) -> None:
     if draft.thread.in_sequence("OPENDOOR") and "TALK" in draft.library:
         draft.end(draft.thread.in_sequence("OPENDOOR").id, "the parent is ready to try")  # type: ignore[union-attr]
         draft.start("TALK", "TK-4")
+        draft.replies.append(Reply(system="ready_ok"))
+        return
     for enrollment in draft.thread.enrollments:
         talk = next((s for s in enrollment.sequence.steps if s.kind is Kind.TALK), None)
         if talk is not None and not draft.thread.pace.question:
@@ -100,8 +103,10 @@ def _ready(draft: Draft, word: Word) -> None:
             enrollment = replace(enrollment, facts={**enrollment.facts, "ready": 1})
             draft.thread = draft.thread.with_enrollment(enrollment)
             draft.did("ready", f"{talk.id} comes ahead of the next calm window that fits.")
-            break
-    draft.replies.append(Reply(system="ready_ok"))
+            draft.replies.append(Reply(system="ready_ok"))
+            return
+    draft.task(3, "wants to try a talk, and nothing that runs now leads to one")
+    draft.replies.append(Reply(system="person_soon"))
 
 
 def _ask_for_gate(draft: Draft, enrollment: Enrollment) -> None:
@@ -153,7 +158,7 @@ def _idea(draft: Draft, word: Word) -> None:
 
 def _resources(draft: Draft, word: Word) -> None:
     draft.start("RESOURCE")
-    draft.replies.append(Reply(system="person_soon"))
+    draft.replies.append(Reply(system="resources_ok"))
 
 
 def _english(draft: Draft, word: Word) -> None:

@@ -19,7 +19,7 @@ _MOST_PARTS: Final = 2
 # Never shorter than the catalog's, so that what passes here is not refused there.
 _WORST: Final[Mapping[str, Mapping[str, str]]] = {
     "en": catalog.WORST_CASE | {f"w{n}": "Wednesday 10:30 pm" for n in range(1, 5)},
-    "es": catalog.WORST_CASE | {f"w{n}": "miercoles 10:30 pm" for n in range(1, 5)},
+    "es": catalog.WORST_CASE | {f"w{n}": "miércoles 10:30 pm" for n in range(1, 5)},
 }
 _CALM_KINDS: Final = ("talk", "gate", "crisis")
 _PHONE: Final = re.compile(r"(?<![\d{])\+?\(?\d[\d ().-]{5,}\d")

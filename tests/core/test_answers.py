@@ -166,6 +166,25 @@ def test_ready_brings_the_talk_to_the_next_window():
     assert localtime.local(coming[0].at, ZONE).strftime("%m-%d %H:%M") == "03-04 18:10"
 
 
+def test_ready_promises_a_text_only_when_one_is_coming():
+    outcome = apply(enrolled("CARE"), "READY", "2025-03-04T18:00")
+    assert [reply.system for reply in outcome.replies] == ["person_soon"]
+    assert [task.priority for task in outcome.tasks] == [3]
+
+
+def test_ready_after_the_open_door_leads_back_to_the_talk():
+    outcome = apply(enrolled("OPENDOOR"), "READY", "2025-03-04T18:00")
+    assert [(start.sequence, start.at_step) for start in outcome.starts] == [("TALK", "TK-4")]
+    assert [reply.system for reply in outcome.replies] == ["ready_ok"]
+
+
+def test_move_after_a_reminder_asks_for_the_date_and_says_nothing_else():
+    thread = enrolled("REMIND", dates={"session": "2025-03-13T16:00"})
+    reminded = thread.with_enrollment(replace(thread.enrollments[0], cycles={"RM-1": 1}))
+    outcome = apply(reminded, "MOVE", "2025-03-11T18:00")
+    assert [reply.system for reply in outcome.replies] == ["date_ask"]
+
+
 def test_a_sequence_that_the_program_lacks_becomes_a_task():
     only_talk = {"TALK": LIBRARY.sequences["TALK"]}
     outcome = apply(asked(enrolled("TALK"), "TK-6", "2025-03-15T12:10"), "1", "2025-03-15T12:40", library=only_talk)

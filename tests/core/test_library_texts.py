@@ -25,9 +25,9 @@ FORMS = ("en", "es", "discreet_en", "discreet_es")
 # The longest values a placeholder may take: what the segment count must survive.
 WORST = {
     "en": {"org": "Riverbend Family Hub", "day": "Wednesday", "time": "10:30 pm", "staff": "Alexandria"},
-    "es": {"org": "Riverbend Family Hub", "day": "miercoles", "time": "10:30 pm", "staff": "Alexandria"},
+    "es": {"org": "Riverbend Family Hub", "day": "miércoles", "time": "10:30 pm", "staff": "Alexandria"},
 }
-WINDOW = {"en": "Wednesday 10:30 pm", "es": "miercoles 10:30 pm"}
+WINDOW = {"en": "Wednesday 10:30 pm", "es": "miércoles 10:30 pm"}
 RESOURCE = "Riverbend Community Health Center, 312-555-0142"
 
 CARRIER = re.compile(
