@@ -37,6 +37,8 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
+from nudges import turns
+
 # How long PostgreSQL may be silent. A machine that was cut off would otherwise wait for an answer for a quarter of an
 # hour, and a webhook for a connection: seconds and milliseconds, as libpq names them.
 REACH: Final = {
@@ -46,6 +48,8 @@ REACH: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+
+BUSY: Final = 15.0  # seconds that a writer waits for the one before it
 
 Sessions = Callable[[], Session]
 
@@ -184,7 +188,7 @@ def make_engine(url: str) -> Engine:
     if url.startswith("sqlite"):
         engine = create_engine(
             url,
-            connect_args={"timeout": 15, "check_same_thread": False},
+            connect_args={"timeout": BUSY, "check_same_thread": False, "factory": turns.in_turn(BUSY)},
             hide_parameters=True,
             json_serializer=_as_json,
         )
@@ -218,7 +222,13 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 
 def _begin_immediate(connection: Any) -> None:
     # A read that turns into a write would fail with "database is locked" at once; take the lock at the start.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver = connection.connection.dbapi_connection
+    driver.wait_for_turn()
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except BaseException:
+        driver.give_turn_back()
+        raise
 
 
 class _Members(FunctionElement[str]):

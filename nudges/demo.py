@@ -11,9 +11,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nudges.channels.phone import PhoneChannel
+from nudges.crisis.values import Screening
 from nudges.families import care, enrolling, programs, staff
 from nudges.families.consent import WORDING_VERSION, ConsentGiven
-from nudges.inbound import handle
+from nudges.inbound import danger, handle
 from nudges.inbound.texts import Deps, IncomingText
 from nudges.library import places, signing
 from nudges.library.places import Details
@@ -307,12 +308,15 @@ def _live(wiring: Wiring, invented: Invented, *, since: datetime, until: datetim
         parent_id = _enroll(session, invented, now=since).id
         lane_id = session.scalars(select(Lane.id)).one()
     answered: set[str] = set()
+    deps = Deps(library=wiring.library, screen=wiring.screen)
+    # Before any transaction, as every text is screened.
+    alone = {step: danger.read_alone(deps.screen, body) for step, body in invented.answers.items()}
     while clock.at < until:
         planner.plan_due(then.sessions, now=clock.at, library=then.library)
         sender.drain(then.sessions, then.channel, lane_id, clock=clock, owner="demo")
         with then.sessions.begin() as session:
             simulated.report(session, now=clock.at)
-            _answer(session, then, parent_id, invented, answered, now=clock.at)
+            _answer(session, deps, alone, parent_id, invented, answered, now=clock.at)
             clock.at = min(_next_beat(session, parent_id, clock.at), until)
     with then.sessions.begin() as session:
         while simulated.report(session, now=until):
@@ -336,7 +340,14 @@ def _phones(wiring: Wiring, clock: _PastClock) -> PhoneChannel:
 
 
 def _answer(
-    session: Session, wiring: Wiring, parent_id: int, invented: Invented, answered: set[str], *, now: datetime
+    session: Session,
+    deps: Deps,
+    alone: Mapping[str, Screening],
+    parent_id: int,
+    invented: Invented,
+    answered: set[str],
+    *,
+    now: datetime,
 ) -> None:
     """Text back what the script says for the question that is open, once each."""
     parent = session.get_one(Parent, parent_id, populate_existing=True)
@@ -351,7 +362,7 @@ def _answer(
         to_number=SENDER,
         body=invented.answers[step],
     )
-    reply = handle.receive(session, incoming, now=now, deps=Deps(library=wiring.library, screen=wiring.screen))
+    reply = handle.receive(session, incoming, now=now, deps=deps, alone=alone[step])
     _show(session, parent, incoming, reply.texts, now=now)
 
 

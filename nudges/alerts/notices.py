@@ -175,6 +175,7 @@ def _say_lost(session: Session, row: StaffNotice, fault: str, *, now: datetime) 
     links = session.execute(
         select(AlertPage.alert_id, AlertPage.staff_id).where(AlertPage.notice_id == row.id).order_by(AlertPage.alert_id)
     ).all()
+    paging.lock(session, (alert_id for alert_id, _ in links))
     for alert_id, staff_id in links:
         paging.page_lost(session, alert_id, staff_id, now=now, note=fault)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import reach, rota
@@ -21,6 +21,14 @@ from nudges.models.program import Program, Staff
 FIRST, BACKUP, SUPERVISOR, SAFEGUARDING = ROLES
 IN_ORDER: Final = (FIRST, BACKUP, SUPERVISOR)
 LOOK_AHEAD: Final = timedelta(days=7)
+
+
+_PATTERN: Final = select(RotaShift).where(RotaShift.program_id == bindparam("program_id"))
+_OVERRIDES: Final = (
+    select(RotaOverride)
+    .where(RotaOverride.program_id == bindparam("program_id"))
+    .where(RotaOverride.ends_at > bindparam("since"), RotaOverride.cancelled_at.is_(None))
+)
 
 
 class RotaError(ValueError):
@@ -246,12 +254,10 @@ class _Book:
 
 def _book(session: Session, program: Program, active: frozenset[int], *, since: datetime) -> _Book:
     """What counts from `since` on. `active` are the ids of those whose account is open."""
-    overrides = select(RotaOverride).where(
-        RotaOverride.program_id == program.id, RotaOverride.ends_at > since, RotaOverride.cancelled_at.is_(None)
-    )
+    of = {"program_id": program.id, "since": since}
     return _Book(
-        pattern=session.scalars(select(RotaShift).where(RotaShift.program_id == program.id)).all(),
-        overrides=session.scalars(overrides).all(),
+        pattern=session.scalars(_PATTERN, of).all(),
+        overrides=session.scalars(_OVERRIDES, of).all(),
         active=active,
         zone=program.timezone,
     )

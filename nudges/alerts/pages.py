@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import bindparam, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from nudges.alerts.reach import Ways
+from nudges.ledger import record
 from nudges.models.messages import Outbox
 from nudges.models.on_call import AlertPage, StaffAddress, StaffNotice
 from nudges.models.phrases import DRILL_CODE
@@ -31,6 +32,55 @@ GATHER: Final = timedelta(seconds=60)
 _EMERGENCY: Final = 4
 
 Row: TypeAlias = Outbox | StaffNotice
+
+
+# Asked while others wait for their turn, so they are built once, and worded as the outbox's indexes are: by lane
+# and priority what is queued, by time what went to nobody's parent.
+_LANE: Final = select(Lane.id).where(Lane.program_id == bindparam("program_id")).order_by(Lane.id).limit(1)
+_TEXT_WAITS: Final = (
+    select(Outbox.id, Outbox.not_before)
+    .where(Outbox.lane_id == bindparam("lane_id"), Outbox.priority == PAGE_PRIORITY)
+    .where(Outbox.status == literal_column("'queued'"))
+    .where(Outbox.staff_id == bindparam("staff_id"), Outbox.category == "staff_page")
+    .order_by(Outbox.id.desc())
+    .limit(1)
+)
+_TEXTS_LATELY: Final = (
+    select(Outbox.not_before)
+    .where(Outbox.parent_id.is_(None), Outbox.created_at > bindparam("since"))
+    .where(Outbox.staff_id == bindparam("staff_id"), Outbox.category == "staff_page")
+    .order_by(Outbox.created_at)
+)
+_NOTICES: Final = StaffNotice.address_id == bindparam("address_id"), StaffNotice.kind == "page"
+_NOTICE_WAITS: Final = (
+    select(StaffNotice.id, StaffNotice.not_before)
+    .where(*_NOTICES, StaffNotice.status == "queued")
+    .order_by(StaffNotice.id.desc())
+    .limit(1)
+)
+_NOTICES_LATELY: Final = (
+    select(StaffNotice.not_before)
+    .where(*_NOTICES, StaffNotice.created_at > bindparam("since"))
+    .order_by(StaffNotice.created_at)
+)
+_OTHERS: Final = (
+    select(Alert, func.count().over())
+    .join(AlertPage, AlertPage.alert_id == Alert.id)
+    .where(Alert.id != bindparam("but"), Alert.status == "open")
+    .order_by(Alert.title.contains(DRILL_CODE, autoescape=True), Alert.severity.desc(), Alert.id.desc())
+    .limit(1)
+)
+_OTHERS_OF_TEXT: Final = _OTHERS.where(AlertPage.outbox_id == bindparam("row_id"))
+_OTHERS_OF_NOTICE: Final = _OTHERS.where(AlertPage.notice_id == bindparam("row_id"))
+
+
+def take_turn(session: Session) -> None:
+    """Write pages one transaction after the other: only then does an alert find the page that the one before queued.
+
+    Else each alert of a burst would write its own. It is the ledger's turn, so that nobody has one of two and waits for
+    the other. Take it late, and lock the rows of every alert that will be paged before it.
+    """
+    record.take_turn(session)
 
 
 def text_of(gravest: Alert, count: int) -> str:
@@ -64,14 +114,14 @@ def page_person(session: Session, alert: Alert, ways: Ways, *, now: datetime) ->
 
 
 def _text(session: Session, alert: Alert, person: Staff, phone: str, *, now: datetime) -> bool:
-    theirs = select(Outbox).where(Outbox.staff_id == person.id, Outbox.category == "staff_page")
-    waiting = session.scalar(theirs.where(Outbox.status == "queued").order_by(Outbox.id.desc()).limit(1))
-    if waiting is not None and _join(session, alert, waiting, person.id, now=now):
-        return True
-    lane_id = session.scalar(select(Lane.id).where(Lane.program_id == alert.program_id).order_by(Lane.id).limit(1))
+    lane_id = session.scalar(_LANE, {"program_id": alert.program_id})
     if lane_id is None:
         return False
-    lately = session.scalars(theirs.where(Outbox.created_at > now - GATHER).order_by(Outbox.created_at)).all()
+    of = {"staff_id": person.id, "lane_id": lane_id, "since": now - GATHER}
+    waiting = session.execute(_TEXT_WAITS, of).one_or_none()
+    if waiting is not None and _join(session, alert, Outbox, waiting.id, waiting.not_before, person.id, now=now):
+        return True
+    lately = session.scalars(_TEXTS_LATELY, of).all()
     body = text_of(alert, 1)
     row = Outbox(
         lane_id=lane_id,
@@ -95,11 +145,13 @@ def _text(session: Session, alert: Alert, person: Staff, phone: str, *, now: dat
 
 def notify(session: Session, alert: Alert, address: StaffAddress, *, now: datetime) -> None:
     """Queue a notice to an address, or add the alert to the one that waits there."""
-    theirs = select(StaffNotice).where(StaffNotice.address_id == address.id, StaffNotice.kind == "page")
-    waiting = session.scalar(theirs.where(StaffNotice.status == "queued").order_by(StaffNotice.id.desc()).limit(1))
-    if waiting is not None and _join(session, alert, waiting, address.staff_id, now=now):
+    of = {"address_id": address.id, "since": now - GATHER}
+    waiting = session.execute(_NOTICE_WAITS, of).one_or_none()
+    if waiting is not None and _join(
+        session, alert, StaffNotice, waiting.id, waiting.not_before, address.staff_id, now=now
+    ):
         return
-    lately = session.scalars(theirs.where(StaffNotice.created_at > now - GATHER).order_by(StaffNotice.created_at)).all()
+    lately = session.scalars(_NOTICES_LATELY, of).all()
     row = StaffNotice(
         program_id=alert.program_id,
         address_id=address.id,
@@ -115,36 +167,43 @@ def notify(session: Session, alert: Alert, address: StaffAddress, *, now: dateti
     _link(session, alert, StaffNotice, row.id, address.staff_id, now=now)
 
 
-def _when(session: Session, alert: Alert, staff_id: int | None, lately: Sequence[Row], *, now: datetime) -> datetime:
-    """At once; after a burst a minute after the page before. An emergency's first page to somebody never waits."""
+def _when(
+    session: Session, alert: Alert, staff_id: int | None, lately: Sequence[datetime], *, now: datetime
+) -> datetime:
+    """At once; after a burst a minute after the page before. An emergency's first page to somebody never waits.
+
+    `lately` is when the pages of the last minute were to leave.
+    """
     if len(lately) < BURST:
         return now
     known = select(AlertPage.id).where(AlertPage.alert_id == alert.id, AlertPage.staff_id == staff_id).limit(1)
     if alert.severity == _EMERGENCY and session.scalar(known) is None:
         return now
-    return max(now, lately[-1].not_before + GATHER)
+    return max(now, lately[-1] + GATHER)
 
 
-def _join(session: Session, alert: Alert, row: Row, staff_id: int | None, *, now: datetime) -> bool:
+def _join(
+    session: Session,
+    alert: Alert,
+    table: type[Row],
+    row_id: int,
+    not_before: datetime,
+    staff_id: int | None,
+    *,
+    now: datetime,
+) -> bool:
     """Add an alert to a page that has not left yet. False when it leaves this very moment."""
-    others = (
-        select(Alert, func.count().over())
-        .join(AlertPage, AlertPage.alert_id == Alert.id)
-        .where(_is_about(row), Alert.id != alert.id, Alert.status == "open")
-        .order_by(Alert.title.contains(DRILL_CODE, autoescape=True), Alert.severity.desc(), Alert.id.desc())
-        .limit(1)
-    )
-    other, more = session.execute(others).first() or (alert, 0)
+    others = _OTHERS_OF_TEXT if table is Outbox else _OTHERS_OF_NOTICE
+    other, more = session.execute(others, {"row_id": row_id, "but": alert.id}).first() or (alert, 0)
     gravest = gravest_of([alert, other])
     values: dict[str, Any] = {"expires_at": now + PAGE_LASTS}
-    if isinstance(row, Outbox):
+    if table is Outbox:
         body = text_of(gravest, 1 + more)
         values |= {"segments": segments.count(body).parts}
     else:
         body = notice_of(gravest, 1 + more)
     if alert.severity == _EMERGENCY:
-        values |= {"not_before": min(row.not_before, now)}
-    table, row_id = type(row), row.id
+        values |= {"not_before": min(not_before, now)}
     changed = session.execute(
         update(table)
         .where(table.id == row_id, table.status == "queued")
@@ -152,7 +211,6 @@ def _join(session: Session, alert: Alert, row: Row, staff_id: int | None, *, now
         .execution_options(synchronize_session=False)
     )
     assert isinstance(changed, CursorResult)
-    session.expire(row)
     if changed.rowcount != 1:
         return False
     _link(session, alert, table, row_id, staff_id, now=now)
@@ -168,7 +226,3 @@ def _link(
     session.execute(
         insert(AlertPage).values(alert_id=alert.id, staff_id=staff_id, at=now, **page).on_conflict_do_nothing()
     )
-
-
-def _is_about(row: Row) -> ColumnElement[bool]:
-    return (AlertPage.outbox_id if isinstance(row, Outbox) else AlertPage.notice_id) == row.id

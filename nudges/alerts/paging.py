@@ -3,7 +3,7 @@ answers."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -45,7 +45,8 @@ def page_due(session: Session, alert: Alert, *, now: datetime, about: Collection
         unmark(alert, NOBODY_MARK)
     else:
         _say_nobody(session, alert, now=now)
-    # In the order of their ids: two alerts that page the same people at once must not wait for each other.
+    session.flush()
+    pages.take_turn(session)
     ways = sorted(called.ways, key=lambda ways: ways.person.id)
     paged = tuple(way.person.id for way in ways if _page(session, alert, way, called.is_on_duty, now=now))
     if alert.rung == 1 or Circle.EVERYONE in calls:
@@ -152,6 +153,7 @@ def report_undelivered(
         select(AlertPage.alert_id).where(AlertPage.outbox_id == outbox_row.id).order_by(AlertPage.alert_id)
     ).all()
     ids = linked or ([outbox_row.alert_id] if outbox_row.alert_id is not None else [])
+    lock(session, ids)
     lost = [page_lost(session, alert_id, outbox_row.staff_id, now=now) for alert_id in ids]
     return lost[-1] if lost else None
 
@@ -180,6 +182,12 @@ def page_lost(
     if alert.status == "open" and is_news:
         _climb_now(session, alert, now=now)
     return alert
+
+
+def lock(session: Session, alert_ids: Iterable[int]) -> None:
+    """Lock alerts that will be paged in one transaction, before the first of them is: see `pages.take_turn`."""
+    for alert_id in sorted(set(alert_ids)):
+        _locked(session, alert_id)
 
 
 def _locked(session: Session, alert_id: int) -> Alert:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import ladder, on_call, paging, topics
@@ -28,6 +28,22 @@ _EPISODE: Final = (
     .where(Alert.parent_id == bindparam("parent_id"), Alert.status != "resolved", Alert.level.in_(("crisis", "check")))
     .order_by(Alert.id.desc())
     .limit(1)
+)
+
+_OPEN: Final = (
+    select(Alert)
+    .where(Alert.program_id == bindparam("program_id"), Alert.status != "resolved")
+    .order_by(Alert.id.desc())
+    .limit(1)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_OF_FAMILY: Final = _OPEN.where(Alert.family_id == bindparam("family_id"), Alert.parent_id.is_(None))
+_OF_PARENT: Final = _OPEN.where(Alert.family_id == bindparam("family_id"), Alert.parent_id == bindparam("parent_id"))
+_OF_STRANGER: Final = _OPEN.where(
+    Alert.family_id.is_(None),
+    Alert.level != "system",
+    Alert.inbound_id.in_(select(Inbound.id).where(Inbound.from_index == bindparam("number"))),
 )
 
 
@@ -56,6 +72,7 @@ class Raised:
     alert: Alert
     is_new: bool
     is_worse: bool
+    about: frozenset[str] = frozenset()  # the topics of the episode
     paged: tuple[int, ...] = ()  # staff who have a page on its way
 
 
@@ -65,6 +82,14 @@ def raise_alert(session: Session, concern: Concern, *, now: datetime) -> Raised:
     1. The open alert of the same parent (of the same number, for strangers) takes the text as an event.
     2. A higher severity or another topic starts the ladder again, even if somebody had acknowledged.
     3. Otherwise a new alert climbs its first rung at once.
+    """
+    return page(session, note(session, concern, now=now), now=now)
+
+
+def note(session: Session, concern: Concern, *, now: datetime) -> Raised:
+    """`raise_alert` without the pages: for a caller who has more to store first, and then calls `page`.
+
+    While pages are written, whoever else pages the same people waits until that transaction ends.
     """
     alert = _open_alert(session, concern)
     if alert is None:
@@ -76,19 +101,20 @@ def raise_alert(session: Session, concern: Concern, *, now: datetime) -> Raised:
     return _worsen(session, alert, concern, known, now=now)
 
 
+def page(session: Session, raised: Raised, *, now: datetime) -> Raised:
+    """Page whoever the ladder says, when the alert is new or worse than it was."""
+    if not (raised.is_new or raised.is_worse):
+        return raised
+    return replace(raised, paged=paging.page_due(session, raised.alert, now=now, about=raised.about))
+
+
 def _open_alert(session: Session, concern: Concern) -> Alert | None:
-    rows = select(Alert).where(Alert.program_id == concern.program_id, Alert.status != "resolved")
+    of = {"program_id": concern.program_id, "family_id": concern.family_id, "parent_id": concern.parent_id}
     if concern.family_id is not None:
-        rows = rows.where(Alert.family_id == concern.family_id, Alert.parent_id == concern.parent_id)
-    else:
-        rows = rows.where(_is_of_stranger(concern.inbound.from_index if concern.inbound is not None else ""))
-    newest = rows.order_by(Alert.id.desc()).limit(1).with_for_update()
-    return session.scalar(newest.execution_options(populate_existing=True))
-
-
-def _is_of_stranger(number_index: str) -> ColumnElement[bool]:
-    first = select(Inbound.id).where(Inbound.from_index == number_index)
-    return and_(Alert.family_id.is_(None), Alert.level != "system", Alert.inbound_id.in_(first))
+        rows = _OF_PARENT if concern.parent_id is not None else _OF_FAMILY
+        return session.scalars(rows, of).one_or_none()
+    number = concern.inbound.from_index if concern.inbound is not None else ""
+    return session.scalars(_OF_STRANGER, {**of, "number": number}).one_or_none()
 
 
 def _open(session: Session, concern: Concern, *, now: datetime) -> Raised:
@@ -118,8 +144,7 @@ def _open(session: Session, concern: Concern, *, now: datetime) -> Raised:
         subject=f"alert:{alert.id}",
         details={"level": alert.level, "tier": alert.tier, "severity": alert.severity},
     )
-    paged = paging.page_due(session, alert, now=now, about=_topics_in(concern))
-    return Raised(alert=alert, is_new=True, is_worse=False, paged=paged)
+    return Raised(alert=alert, is_new=True, is_worse=False, about=frozenset(_topics_in(concern)))
 
 
 def _is_worse(alert: Alert, concern: Concern, known: Collection[str]) -> bool:
@@ -141,8 +166,7 @@ def _worsen(session: Session, alert: Alert, concern: Concern, known: Collection[
     alert.status, alert.rung = "open", 0
     alert.escalate_at = ladder.due_at(paging.ladder_of(alert), 0, now)
     session.add(AlertEvent(alert_id=alert.id, event="worse", at=now))
-    paged = paging.page_due(session, alert, now=now, about=about)
-    return Raised(alert=alert, is_new=False, is_worse=True, paged=paged)
+    return Raised(alert=alert, is_new=False, is_worse=True, about=frozenset(about))
 
 
 def _note(session: Session, alert: Alert, event: str, concern: Concern, *, now: datetime) -> None:
@@ -184,8 +208,7 @@ def open_alert_of(session: Session, *, parent_id: int) -> Alert | None:
 
 def open_alert_of_stranger(session: Session, *, program_id: int, number_index: str) -> Alert | None:
     """The episode that is open for a number that nobody is enrolled with."""
-    rows = select(Alert).where(Alert.program_id == program_id, Alert.status != "resolved")
-    return session.scalar(rows.where(_is_of_stranger(number_index)).order_by(Alert.id.desc()).limit(1))
+    return session.scalar(_OF_STRANGER, {"program_id": program_id, "number": number_index})
 
 
 def events_of(session: Session, alert: Alert) -> Sequence[AlertEvent]:

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from nudges.models.on_call import StaffAddress, StaffDuty
@@ -79,20 +80,24 @@ class Roster:
         return ways.person if ways is not None else None
 
 
+_ACTIVE: Final = (
+    select(Staff, StaffDuty.phone_stopped_at, StaffDuty.is_safeguarding_lead)
+    .outerjoin(StaffDuty, StaffDuty.staff_id == Staff.id)
+    .where(Staff.program_id == bindparam("program_id"), Staff.is_active)
+    .order_by(Staff.on_call_rank.is_(None), Staff.on_call_rank, Staff.id)
+)
+_ADDRESSES: Final = (
+    select(StaffAddress)
+    .where(StaffAddress.program_id == bindparam("program_id"), StaffAddress.removed_at.is_(None))
+    .order_by(StaffAddress.id)
+)
+
+
 def roster(session: Session, program_id: int) -> Roster:
     """Everybody who may be paged, in two queries."""
-    rows = session.execute(
-        select(Staff, StaffDuty.phone_stopped_at, StaffDuty.is_safeguarding_lead)
-        .outerjoin(StaffDuty, StaffDuty.staff_id == Staff.id)
-        .where(Staff.program_id == program_id, Staff.is_active)
-        .order_by(Staff.on_call_rank.is_(None), Staff.on_call_rank, Staff.id)
-    ).all()
+    rows = session.execute(_ACTIVE, {"program_id": program_id}).all()
     addresses: defaultdict[int | None, list[StaffAddress]] = defaultdict(list)
-    for address in session.scalars(
-        select(StaffAddress)
-        .where(StaffAddress.program_id == program_id, StaffAddress.removed_at.is_(None))
-        .order_by(StaffAddress.id)
-    ):
+    for address in session.scalars(_ADDRESSES, {"program_id": program_id}):
         addresses[address.staff_id].append(address)
     return Roster(
         ways={

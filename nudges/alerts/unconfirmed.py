@@ -29,14 +29,18 @@ def look(session: Session, now: datetime) -> int:
     Once for each reply and, for pages, once for each alert and person. Returns how many alerts were told.
     """
     told = 0
-    for alert, reply in _latest_replies(session):
+    replies, silent = _latest_replies(session), _silent_pages(session, now)
+    lost = {alert.id for alert, reply in replies if _is_news(alert, reply, now)}
+    paging.lock(session, lost | {alert_id for alert_id, _ in silent})
+    for alert, reply in replies:
         if reply.status == "delivered" and paging.REPLY_LOST_MARK in alert.title:
             paging.unmark(alert, paging.REPLY_LOST_MARK)
             session.add(AlertEvent(alert_id=alert.id, event="reply_delivered", at=now))
-        elif _is_overdue(reply, now) and paging.REPLY_LOST_MARK not in alert.title:
+        elif _is_news(alert, reply, now):
             paging.reply_lost(session, alert.id, event="reply_unconfirmed", now=now)
             told += 1
-    for alert_id, staff_id in _silent_pages(session, now):
+    # A lost reply opens an alert that somebody had: then its pages count again.
+    for alert_id, staff_id in _silent_pages(session, now) if told else silent:
         paging.page_lost(session, alert_id, staff_id, now=now, note="Nobody has said that this page arrived.")
         told += 1
     session.flush()
@@ -59,6 +63,10 @@ def _latest_replies(session: Session) -> Sequence[tuple[Alert, Outbox]]:
         .execution_options(populate_existing=True)
     )
     return [(alert, reply) for alert, reply in rows]
+
+
+def _is_news(alert: Alert, reply: Outbox, now: datetime) -> bool:
+    return _is_overdue(reply, now) and paging.REPLY_LOST_MARK not in alert.title
 
 
 def _is_overdue(reply: Outbox, now: datetime) -> bool:

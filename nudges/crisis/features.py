@@ -32,6 +32,11 @@ def _pieces(words: Sequence[str]) -> Counter[str]:
 
 @lru_cache(maxsize=20_000)
 def _pieces_of(word: str) -> Mapping[str, int]:
+    return Counter(pieces_in(word))
+
+
+def pieces_in(word: str) -> list[str]:
+    """Every piece of one word, as often as it has it."""
     edged = f"_{word}_"
     sizes = range(_SHORTEST, _LONGEST + 1)
-    return Counter(edged[i : i + size] for size in sizes for i in range(len(edged) - size + 1))
+    return [edged[i : i + size] for size in sizes for i in range(len(edged) - size + 1)]

@@ -55,10 +55,10 @@ class Folded:
     sentence: tuple[int, ...]
     written: tuple[str, ...]
     unreadable: bool
+    words: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        return tuple(token.word for token in self.tokens)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", tuple([token.word for token in self.tokens]))
 
     def without(self, words: frozenset[str]) -> Folded:
         """The same text as if these words had not been sent; at least one token stays."""
@@ -104,8 +104,10 @@ def _fold_char(char: str) -> str:
     return "".join(_LOOKALIKES.get(c, c) for c in kept)
 
 
-def _fold_chars(text: str) -> tuple[str, list[int]]:
+def _fold_chars(text: str) -> tuple[str, Sequence[int]]:
     """The folded text, and for each of its characters the index of the sent character."""
+    if text.isascii():
+        return text.lower(), range(len(text))
     out: list[str] = []
     origin: list[int] = []
     for index, char in enumerate(text):
@@ -367,6 +369,8 @@ def _visible(sent: str) -> str:
 
 def _is_foreign(text: str) -> bool:
     """True when most letters are of a script that neither rules nor model can read."""
+    if text.isascii():
+        return False
     letters = [c for c in text if c.isalpha()]
     strange = sum(1 for c in letters if not _fold_char(c)[:1].isascii())
     return strange > 6 and strange * 2 > len(letters)

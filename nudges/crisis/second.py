@@ -7,11 +7,14 @@ look-ups. Trained by `nudges.crisis.training.build`; numpy alone runs it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import threading
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from numpy.typing import NDArray
 
 from nudges.crisis import exact, vectors
 from nudges.crisis.decide import LEAD, Scores, facts, live
-from nudges.crisis.features import grams, whole
+from nudges.crisis.features import pieces_in, whole
 from nudges.crisis.normalise import Folded
 from nudges.crisis.values import Hit
 
@@ -30,6 +33,8 @@ MODEL = Path(__file__).parent / "model"
 GAMMA = 2.0  # of the vector kernel; chosen by leaving one author out
 WORD_SHARE = 0.5  # of the word and word-piece kernels against the vector kernel
 CONSTANT = 0.2
+_MOST_WORDS = 20_000  # whose pieces are kept: some 5 MB
+_MOST_SEEN = 8_192  # texts whose outputs are kept: some 2 MB
 _MOST_VECTOR_CHARS = 180  # one encode stays under 4 ms; longer texts give their most telling sentences
 
 
@@ -41,15 +46,43 @@ class WordWeights:
     idf: Array
     weights: Array
 
-    def score(self, counts: Counter[str]) -> Array:
+    def score(self, counts: Mapping[str, int]) -> Array:
         """The sum of weights of a text's words, each text of length one."""
-        places = [(self.index[g], n) for g, n in counts.items() if g in self.index]
-        if not places:
+        find = self.index.get
+        return self._sum({place: n for gram, n in counts.items() if (place := find(gram)) is not None})
+
+    def _sum(self, counted: Mapping[int, int]) -> Array:
+        if not counted:
             return np.zeros(self.weights.shape[1], dtype=np.float32)
-        rows = np.fromiter((p for p, _ in places), dtype=np.int64)
-        values = np.fromiter((1 + math.log(n) for _, n in places), dtype=np.float32) * self.idf[rows]
+        rows = np.fromiter(counted, dtype=np.int64, count=len(counted))
+        logs = [1.0 if n == 1 else 1 + math.log(n) for n in counted.values()]
+        values = np.array(logs, dtype=np.float32) * self.idf[rows]
         found: Array = (values / np.linalg.norm(values)) @ self.weights[rows]
         return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceWeights(WordWeights):
+    """The same for pieces of words. Which of a word's pieces have a weight is looked up once for each word."""
+
+    known: dict[str, array[int]] = field(default_factory=dict, repr=False, compare=False)
+
+    def score_words(self, words: Sequence[str]) -> Array:
+        """As `score` of all pieces of these words."""
+        counted: dict[int, int] = {}
+        for word, times in Counter(w for w in words if w.strip()).items():
+            for place in self._places(word):
+                counted[place] = counted.get(place, 0) + times
+        return self._sum(counted)
+
+    def _places(self, word: str) -> array[int]:
+        places = self.known.get(word)
+        if places is None:
+            find = self.index.get
+            places = array("i", [place for piece in pieces_in(word) if (place := find(piece)) is not None])
+            if len(self.known) < _MOST_WORDS:  # a cache, not a leak
+                self.known[word] = places
+        return places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +90,7 @@ class Form:
     """One form of the model. `support` is empty in the form without vectors."""
 
     words: WordWeights
-    pieces: WordWeights
+    pieces: PieceWeights
     axes: Array
     support: Array
     lengths: Array
@@ -68,6 +101,23 @@ class Form:
     check_at: float
 
 
+class Seen:
+    """Outputs of the texts that were read last, by fingerprint; the oldest goes first. Threads may share it."""
+
+    def __init__(self, most: int = _MOST_SEEN) -> None:
+        self._most, self._turn = most, threading.Lock()
+        self._outputs: dict[bytes, Array] = {}
+
+    def get(self, key: bytes) -> Array | None:
+        return self._outputs.get(key)
+
+    def keep(self, key: bytes, outputs: Array) -> None:
+        with self._turn:
+            while len(self._outputs) >= self._most:
+                del self._outputs[next(iter(self._outputs))]
+            self._outputs[key] = outputs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Second:
     """The loaded model. `vectors` says whether sentence vectors work: `on` or `off: ...`."""
@@ -76,6 +126,7 @@ class Second:
     trust: Mapping[str, float]
     version: str
     vectors: str
+    seen: Seen = field(default_factory=lambda: Seen(), repr=False, compare=False)
 
     def score(self, text: Folded, hits: Sequence[Hit]) -> Scores:
         if any(h.sure for h in live(hits)):
@@ -93,12 +144,21 @@ class Second:
         )
 
     def _outputs(self, text: Folded) -> Array:
+        """The kernel's eight outputs. Texts come again ("ok", "1"), so they are kept by fingerprint, without words."""
         start = exact.skip_prefix(text.words)
-        counts, pieces = grams(text.words[start:])
-        out = self.form.words.score(counts) + self.form.pieces.score(pieces) + self.form.constant
+        told = text.words[start:]
+        shown = _readable(text, start, self.form.words) if len(self.form.support) else ""
+        key = hashlib.blake2b(repr((shown, told)).encode(), digest_size=16).digest()
+        found = self.seen.get(key)
+        if found is None:
+            found = self._computed(told, shown)
+            self.seen.keep(key, found)
+        return found
+
+    def _computed(self, told: Sequence[str], shown: str) -> Array:
+        out = self.form.words.score(whole(told)) + self.form.pieces.score_words(told) + self.form.constant
         if len(self.form.support):
-            vector = vectors.encode(_readable(text, start, self.form.words))
-            out = out + self._near(self.form.axes @ vector) @ self.form.alphas
+            out = out + self._near(self.form.axes @ vectors.encode(shown)) @ self.form.alphas
         return out
 
     def _near(self, vector: Array) -> Array:
@@ -159,18 +219,18 @@ def load() -> Second:
 
 
 def _form(name: str, arrays: dict[str, Any], listed: dict[str, list[str]], about: dict[str, Any]) -> Form:
-    words, pieces = (
-        WordWeights(
-            index={gram: i for i, gram in enumerate(listed[kind])},
-            idf=arrays[f"idf_{kind}"].astype(np.float32),
-            weights=arrays[f"{name}_{kind}"].astype(np.float32),
-        )
+    given: dict[str, dict[str, Any]] = {
+        kind: {
+            "index": {gram: i for i, gram in enumerate(listed[kind])},
+            "idf": arrays[f"idf_{kind}"].astype(np.float32),
+            "weights": arrays[f"{name}_{kind}"].astype(np.float32),
+        }
         for kind in ("words", "pieces")
-    )
+    }
     support = arrays[f"{name}_support"].astype(np.float32) * np.float32(about["support_scale"])
     return Form(
-        words=words,
-        pieces=pieces,
+        words=WordWeights(**given["words"]),
+        pieces=PieceWeights(**given["pieces"]),
         axes=arrays[f"{name}_axes"].astype(np.float32),
         support=support,
         lengths=np.einsum("ij,ij->i", support, support),

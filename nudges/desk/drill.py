@@ -68,7 +68,7 @@ def hold_one(
     """Send the drill text through the inbound path. Returns the drill's id. Raises DrillError.
 
     1. a drill that is still open ends first: one at a time
-    2. the text is received, screened, answered, alerted and held for like any other, in one transaction
+    2. the text is screened, received, answered, alerted and held for like any other
     3. its reply is marked as taken by nobody, so that no missing receipt raises an alarm
     """
     now = clock.now()
@@ -80,8 +80,9 @@ def hold_one(
         provider_id=f"{DRILL_TEXTS}{uuid.uuid4().hex}", from_number=parent.phone, to_number=sender, body=TEXT
     )
     began = ticking()
+    alone = handle.read_alone(incoming, deps=deps)
     with sessions.begin() as session:
-        handle.receive(session, incoming, now=now, deps=deps)
+        handle.receive(session, incoming, now=now, deps=deps, alone=alone)
         alert = session.scalar(
             select(Alert).where(Alert.parent_id == parent.id, Alert.status != "resolved").order_by(Alert.id.desc())
         )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import holds, paging, raising
@@ -31,6 +31,7 @@ WINDOW_LASTS: Final = timedelta(minutes=3)
 SHORT_REPLY_EVERY: Final = timedelta(minutes=5)
 SAFETY_QUESTION_LASTS: Final = timedelta(hours=24)
 REPLY_LASTS: Final = timedelta(hours=1)
+_LANE: Final = select(Lane.id).where(Lane.program_id == bindparam("program_id")).order_by(Lane.id).limit(1)
 
 
 def read_alone(screen: Screen, text: str) -> Screening:
@@ -103,11 +104,12 @@ def _safety_question_is_open(received: Received) -> bool:
 def respond(received: Received, screening: Screening) -> Handled:
     """Answer a crisis or a doubtful text.
 
-    1. the alert is raised or added to, and people are paged
+    1. the alert is raised or added to
     2. the family is held: nothing proactive until a person releases it
-    3. the instructions go back in the same response, and stand in the outbox as sent, so that a lost one shows
+    3. people are paged; late, because texts that page the same people wait for each other from there on
+    4. the instructions go back in the same response, and stand in the outbox as sent, so that a lost one shows
     """
-    raised = _raise(received, screening)
+    raised = raising.note(received.session, _concern(received, screening), now=received.now)
     parent = received.sender.parent
     if parent is not None:
         holds.hold_family(
@@ -121,6 +123,7 @@ def respond(received: Received, screening: Screening) -> Handled:
         if screening.level is Level.CRISIS:
             # For 30 days no first talk begins; aftercare, if a person starts it, counts from here.
             care.set_key_date(received.session, parent, "crisis_report", 1, received.now, now=received.now)
+    raised = raising.page(received.session, raised, now=received.now)
     if received.sender.has_stopped:
         paging.mark(raised.alert, paging.OPTED_OUT_MARK)
     body = _reply(received, screening, raised)
@@ -143,9 +146,9 @@ def _tiers(screening: Screening) -> tuple[str, ...]:
     return tuple(tier.value for tier in (screening.tier, *screening.also_tiers) if tier is not None)
 
 
-def _raise(received: Received, screening: Screening) -> raising.Raised:
+def _concern(received: Received, screening: Screening) -> raising.Concern:
     parent = received.sender.parent
-    concern = raising.Concern(
+    return raising.Concern(
         program_id=received.sender.program.id,
         family_id=parent.family_id if parent is not None else None,
         parent_id=parent.id if parent is not None else None,
@@ -155,7 +158,6 @@ def _raise(received: Received, screening: Screening) -> raising.Raised:
         why=screening.why,
         inbound=received.row,
     )
-    return raising.raise_alert(received.session, concern, now=received.now)
 
 
 def _reply(received: Received, screening: Screening, raised: raising.Raised) -> str | None:
@@ -200,9 +202,7 @@ def _somebody_was_paged(session: Session, alert: Alert) -> bool:
 def _record_reply(received: Received, body: str, alert: Alert) -> str | None:
     """The reply as an outbox row that is already on its way; its receipts find it by the attempt."""
     session, parent = received.session, received.sender.parent
-    lane_id = session.scalar(
-        select(Lane.id).where(Lane.program_id == received.sender.program.id).order_by(Lane.id).limit(1)
-    )
+    lane_id = session.scalar(_LANE, {"program_id": received.sender.program.id})
     if lane_id is None:
         return None
     row = Outbox(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Table, insert, select, text
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from nudges.models.safety import LedgerEntry
@@ -20,6 +20,10 @@ _LOCK: Final = 5_184_003  # any constant: one advisory lock per database, held u
 _BATCH: Final = 1000
 _COLUMNS: Final = ("at", "actor", "action", "family_id", "parent_id", "subject", "details")  # in the order of the hash
 _GATHERED: Final = "ledger entries of this block"  # where a session keeps them
+_TURN: Final = select(func.pg_advisory_xact_lock(_LOCK))
+_NEWEST: Final = select(LedgerEntry.hash).order_by(LedgerEntry.id.desc()).limit(1)
+# As a table: the ORM would send entries with and without a parent one by one.
+_ADDED: Final = insert(LedgerEntry.metadata.tables[LedgerEntry.__tablename__])
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -41,7 +45,7 @@ def append_all(session: Session, entries: Sequence[Entry]) -> None:
     if not entries:
         return
     session.flush()  # what can fail or wait comes before the turn is taken
-    _wait_for_turn(session)
+    take_turn(session)
     previous = head(session)
     rows: list[dict[str, Any]] = []
     for entry in entries:
@@ -49,10 +53,7 @@ def append_all(session: Session, entries: Sequence[Entry]) -> None:
         newest = _fingerprint(previous, columns)
         rows.append({**columns, "previous_hash": previous, "hash": newest})
         previous = newest
-    # As a table: the ORM would send entries with and without a parent one by one.
-    table = LedgerEntry.__table__
-    assert isinstance(table, Table)
-    session.connection().execute(insert(table), rows)
+    session.connection().execute(_ADDED, rows)
 
 
 @contextmanager
@@ -124,14 +125,15 @@ def verify(session: Session) -> list[str]:
 
 def head(session: Session) -> str:
     """The newest hash: written down elsewhere, it proves that nothing was cut off later."""
-    return session.scalar(select(LedgerEntry.hash).order_by(LedgerEntry.id.desc()).limit(1)) or GENESIS
+    return session.connection().scalar(_NEWEST) or GENESIS
 
 
-def _wait_for_turn(session: Session) -> None:
+def take_turn(session: Session) -> None:
+    """Wait until nobody else appends, and keep others waiting until this transaction ends. Twice is once."""
     # SQLite has one writer at a time anyway. On PostgreSQL two transactions would read the same newest hash,
     # and the second would be refused by UNIQUE(previous_hash) only after all its other work.
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        session.connection().execute(_TURN)
 
 
 def _hash_of(entry: LedgerEntry) -> str:

@@ -16,9 +16,11 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from nudges.channels.phone import phone_id
+from nudges.crisis.values import Screening
 from nudges.db import blind_index
+from nudges.inbound import danger
 from nudges.inbound.handle import deps_for, receive
-from nudges.inbound.texts import IncomingText
+from nudges.inbound.texts import Deps, IncomingText
 from nudges.models.family import Family, Parent
 from nudges.models.messages import Outbox, SimulatedText
 from nudges.models.program import Lane, Program, Staff
@@ -177,21 +179,22 @@ def type_text(slot: str) -> Response:
     body = Form(values=request.form).values.get("body", "")[:LONGEST]
     at = now()
     if body.strip():
+        deps = deps_for(wiring().library, channel="phone", screen=wiring().screen)
+        alone = danger.read_alone(deps.screen, body)  # nobody waits for it in the transaction
         with transaction() as db:
-            _receive(db, slot, body, at)
+            _receive(db, slot, body, at, deps=deps, alone=alone)
         beat()
     return screens() if is_fragment() else back_to(url_for("phone.show"))
 
 
-def _receive(db: Session, slot: str, body: str, at: datetime) -> None:
+def _receive(db: Session, slot: str, body: str, at: datetime, *, deps: Deps, alone: Screening) -> None:
     program = only_program(db)
     number = _number_of(db, program, slot)
     our_number = db.scalars(select(Lane.sender).where(Lane.program_id == program.id).order_by(Lane.id).limit(1))
     provider_id = f"PI{uuid.uuid4().hex}"
     incoming = IncomingText(provider_id=provider_id, from_number=number, to_number=our_number.one(), body=body)
     db.add(_simulated(number, body, provider_id, is_from_phone=True, status="delivered", at=at))
-    deps = deps_for(wiring().library, channel="phone", screen=wiring().screen)
-    answer = receive(db, incoming, now=at, deps=deps)
+    answer = receive(db, incoming, now=at, deps=deps, alone=alone)
     for text, attempt in zip(answer.texts, answer.attempts, strict=True):
         sent = _simulated(
             number,
