@@ -88,6 +88,8 @@ def at(thread: Thread, policy: Policy, now: datetime) -> Thread:
         thread = resume(thread, thread.paused_until, policy)
     thread = _in_turn(_lapsed(thread, policy, now), policy, now)
     enrollments = tuple(agenda.with_each_session(e, thread, now) for e in thread.enrollments)
+    if all(one is was for one, was in zip(enrollments, thread.enrollments, strict=True)):
+        return thread
     return replace(thread, enrollments=enrollments)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from schedules import segments
 from schedules.values import Profile, Step, Texts
@@ -27,6 +28,7 @@ class Rendered:
     segments: segments.Segments
 
 
+@lru_cache(maxsize=4096)
 def placeholders(text: str) -> frozenset[str]:
     """The names between braces."""
     return frozenset(_PLACEHOLDER.findall(text))
@@ -61,9 +63,18 @@ def wording(profile: Profile) -> str:
     return profile.profile
 
 
+def asked_for(texts: Texts, *, lang: str, discreet: bool) -> frozenset[str]:
+    """The placeholders of the text in `lang`."""
+    return placeholders(_template(texts, lang, discreet))
+
+
+def _template(texts: Texts, lang: str, discreet: bool) -> str:
+    return str(getattr(texts, f"discreet_{lang}" if discreet else lang))
+
+
 def fill(texts: Texts, *, lang: str, discreet: bool, values: Mapping[str, str]) -> Rendered:
     """The text in `lang` ("en" or "es"), with placeholders filled. Raises MissingValue."""
-    template = getattr(texts, f"discreet_{lang}" if discreet else lang)
+    template = _template(texts, lang, discreet)
     missing = sorted(name for name in placeholders(template) if not values.get(name))
     if missing:
         raise MissingValue(f"no value for {', '.join('{' + name + '}' for name in missing)}")
@@ -73,7 +84,7 @@ def fill(texts: Texts, *, lang: str, discreet: bool, values: Mapping[str, str]) 
 
 def with_line(rendered: Rendered, line: Texts, *, discreet: bool) -> Rendered | None:
     """The text with one more line at its end; none when there is no room for it."""
-    last = getattr(line, f"discreet_{rendered.lang}" if discreet else rendered.lang)
+    last = _template(line, rendered.lang, discreet)
     text = f"{rendered.text.rstrip()}\n{last.strip()}"
     cost = segments.count(text)
     return None if cost.parts > MOST_PARTS else Rendered(text=text, lang=rendered.lang, segments=cost)

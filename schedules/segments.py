@@ -27,12 +27,19 @@ class Segments:
 
 def count(text: str) -> Segments:
     """Count the parts that carriers bill. The empty text has no part."""
+    if _BASIC.issuperset(text):  # nearly every text: each character is one septet
+        return Segments(encoding="gsm7", parts=_even_parts(len(text)), units=len(text))
     forced = tuple(dict.fromkeys(c for c in text if c not in _BASIC and c not in _EXTENDED))
     if forced:
         sizes = [2 if ord(c) > 0xFFFF else 1 for c in text]
         return Segments(encoding="ucs2", parts=_parts(sizes, 70, 67), units=sum(sizes), forced_by=forced)
     sizes = [2 if c in _EXTENDED else 1 for c in text]
     return Segments(encoding="gsm7", parts=_parts(sizes, 160, 153), units=sum(sizes))
+
+
+def _even_parts(septets: int) -> int:
+    """`_parts` of a plain GSM text: 160 alone, 153 in each of several."""
+    return min(septets, 1) if septets <= 160 else -(-septets // 153)
 
 
 def _parts(sizes: list[int], single: int, joined: int) -> int:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from schedules.values import (
@@ -79,14 +80,20 @@ def proposal_from_json(data: Mapping[str, Any]) -> Proposal:
     return dataclasses.replace(proposal, window=(start, end))
 
 
+_FIELDS = {
+    cls: tuple((field.name, field.default) for field in dataclasses.fields(cls))
+    for cls in (Mark, OpenQuestion, Pace, Pending, Planned, Proposal)
+}
+
+
 def _plain(value: Any) -> dict[str, Any]:
     """A dataclass as JSON, without the fields that still have their default."""
     plain: dict[str, Any] = {}
-    for field in dataclasses.fields(value):
-        item = getattr(value, field.name)
-        if field.default is not dataclasses.MISSING and item == field.default:
+    for name, default in _FIELDS[type(value)]:
+        item = getattr(value, name)
+        if item is default or (default is not dataclasses.MISSING and item == default):
             continue
-        plain[field.name] = _json(item)
+        plain[name] = item if type(item) in _AS_THEY_ARE else _json(item)
     return plain
 
 
@@ -97,9 +104,10 @@ def _json(item: Any) -> Any:
         return item.value
     if isinstance(item, tuple):
         return [_json(part) for part in item]
-    return _plain(item) if dataclasses.is_dataclass(item) else item
+    return _plain(item) if type(item) in _FIELDS else item
 
 
+_AS_THEY_ARE = frozenset((str, int, bool, float, type(None)))
 _ENUMS: dict[str, type[Enum]] = {"kind": Kind, "topic": Topic}
 
 
@@ -107,14 +115,15 @@ def _build(cls: type[T], data: Mapping[str, Any]) -> T:
     """A dataclass from its JSON: instants by their names (`…_at`, `at`, `until`, `…_until`), enums by theirs."""
     values: dict[str, Any] = {}
     for key, item in data.items():
-        if isinstance(item, str) and _is_instant(key):
+        if type(item) is not str:
+            values[key] = _ENUMS[key](item) if key in _ENUMS else item
+        elif _is_instant(key):
             values[key] = datetime.fromisoformat(item)
-        elif key in _ENUMS:
-            values[key] = _ENUMS[key](item)
         else:
-            values[key] = item
+            values[key] = _ENUMS[key](item) if key in _ENUMS else item
     return cls(**values)
 
 
+@lru_cache(maxsize=256)
 def _is_instant(key: str) -> bool:
     return key in ("at", "base", "until", "not_before", "silence_since") or key.endswith(("_at", "_until"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -60,10 +60,12 @@ def values_of(
     *,
     ideas: Sequence[Idea] = (),
     session_at: datetime | None = None,
+    wanted: Collection[str] = fillings.LOOKED_FOR,
 ) -> dict[str, str]:
-    """The same for a caller that has read everything already. `session_at`: the session that the text is about."""
+    """The same for a caller that has read everything already. `session_at`: the session that the text is about;
+    `wanted`: what the text asks for (see fillings.of_thread)."""
     found = {"org": people.org, "staff": people.staff, **people.places.values(thread.profile)}
-    found |= fillings.of_thread(thread, policy, now, ideas=ideas, session_at=session_at)
+    found |= fillings.of_thread(thread, policy, now, ideas=ideas, session_at=session_at, wanted=wanted)
     return {name: words for name, words in found.items() if words}
 
 

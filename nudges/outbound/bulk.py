@@ -38,7 +38,8 @@ _ENCODED: Final = json.JSONEncoder()
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The columns that many rows share, as they are stored: one after the other, and as members of a JSON object."""
+    """The columns that many rows share, as they are stored: one after the other, and (for PostgreSQL) as members of a
+    JSON object."""
 
     values: tuple[Any, ...]
     members: str
@@ -61,14 +62,22 @@ class _Many:
         if any(isinstance(columns[name].type, Sealed) for name in shared):
             raise ValueError("a sealed column is each row's own")
         self._columns, self._own, self._shared = dict(columns), tuple(own), tuple(shared)
+        self._processes: dict[str, dict[str, Callable[[Any], Any]]] = {}  # of instants, by the database's name
         shapes = [column(name, _in_a_document(of.type)) for name, of in columns.items()]
         rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), _JSON_TEXT))
         self._given = rows.table_valued(*shapes).render_derived(name="given", with_types=True)
 
     def share(self, dialect: Dialect, columns: Mapping[str, Any]) -> Shared:
         """What rows share, as the database stores it."""
-        values = {name: _stored(self._columns[name], dialect)(columns[name]) for name in self._shared}
-        return Shared(values=tuple(values.values()), members=_ENCODED.encode(values).removeprefix("{"))
+        processes = self._processes.get(dialect.name)
+        if processes is None:
+            processes = self._processes[dialect.name] = {
+                name: process for name in self._shared if (process := _stored(self._columns[name], dialect)) is not None
+            }
+        values = {name: columns[name] for name in self._shared}
+        values |= {name: process(values[name]) for name, process in processes.items()}
+        is_document = dialect.name == "postgresql"
+        return Shared(tuple(values.values()), _ENCODED.encode(values).removeprefix("{") if is_document else "")
 
     def run(self, session: Session, rows: Sequence[Row]) -> int:
         """How many rows of the table were written."""
@@ -145,10 +154,10 @@ class _JSONText(UserDefinedType[str]):
 _JSON_TEXT: Final = _JSONText()
 
 
-def _stored(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any]:
-    """From a value to what the driver is given: instants as each database writes them, all else as it is."""
+def _stored(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """From a value to what the driver is given: instants as each database writes them; none for all else."""
     if not isinstance(column.type, UTCDateTime):
-        return lambda value: value
+        return None
     process: Callable[[Any], Any] | None = column.type.dialect_impl(dialect).bind_processor(dialect)
 
     def written(value: Any) -> Any:

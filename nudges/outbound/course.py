@@ -14,7 +14,7 @@ from nudges.families import wording
 from schedules import leaving, notice, plan, render
 from schedules.catalog import Library
 from schedules.policy import Policy
-from schedules.values import Ask, Drop, Finish, Idle, Proposal, Reason, Send, StaffTask, Thread, Wait
+from schedules.values import Ask, Drop, Finish, Idle, Proposal, Reason, Send, StaffTask, Texts, Thread, Wait
 
 MOST_DECISIONS: Final = 20  # for one parent at one instant; more is a rule that runs in circles
 
@@ -132,7 +132,8 @@ class _Working:
         """Queue the words of a step; when one has no value, tell staff instead of sending half a sentence."""
         step = decision.step
         try:
-            values = self.values(before, wording.session_of(before, decision))
+            texts = render.choose(step, before.profile)
+            values = self.values(before, texts, wording.session_of(before, decision))
             rendered = render.for_step(step, before.profile, values)
         except render.MissingValue as missing:
             reason = Reason(code="missing_value", words=f"Not sent: {missing}.")
@@ -152,12 +153,23 @@ class _Working:
             self.for_staff.append(ForStaff(priority=3, words=words))
             return
         profile = before.profile
-        rendered = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=self.values(before))
+        rendered = render.fill(
+            texts, lang=profile.pref_lang, discreet=profile.discreet, values=self.values(before, texts)
+        )
         self.texts.append(Text(rendered=rendered, proposal=decision.proposal, enrollment=None))
 
-    def values(self, thread: Thread, session_at: datetime | None = None) -> dict[str, str]:
-        ideas = self.library.ideas
-        return wording.values_of(self.people, thread, self.policy, self.now, ideas=ideas, session_at=session_at)
+    def values(self, thread: Thread, texts: Texts, session_at: datetime | None = None) -> dict[str, str]:
+        """What stands for the placeholders of the text that this family reads."""
+        profile = thread.profile
+        return wording.values_of(
+            self.people,
+            thread,
+            self.policy,
+            self.now,
+            ideas=self.library.ideas,
+            session_at=session_at,
+            wanted=render.asked_for(texts, lang=profile.pref_lang, discreet=profile.discreet),
+        )
 
     def finish(self, before: Thread, decision: Finish) -> None:
         """An enrollment's end, and what becomes of the steps that it still had. A pause is in the thread itself."""
