@@ -55,6 +55,14 @@ _BEGUN: Final = (
     .group_by(_OUTBOX.c.attempted_at)
     .order_by(_OUTBOX.c.attempted_at)
 )
+# Asked at every beat: built once. The status is spelled out, or the partial index is not seen.
+_FIRST: Final = select(func.min(_OUTBOX.c.not_before)).where(
+    _OUTBOX.c.lane_id == _LANES.c.id, _OUTBOX.c.status == literal(QUEUED, literal_execute=True)
+)
+_TURNS: Final = select(
+    _LANES.c.id, _LANES.c.tokens, _LANES.c.tokens_at, _LANES.c.segments_per_second, _FIRST.scalar_subquery()
+).where(or_(_LANES.c.paused_until.is_(None), _LANES.c.paused_until <= bindparam("now")))
+_TURN: Final = _TURNS.where(_LANES.c.id == bindparam("lane"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,20 +91,18 @@ def turns(session: Session, now: datetime, *, lane_id: int | None = None) -> dic
 
     A moment that is not after `now` says that it may be drained now. Lanes with nothing queued are left out.
     """
-    queued = literal(QUEUED, literal_execute=True)  # spelled out, or the partial index is not seen
-    first = select(func.min(Outbox.not_before)).where(Outbox.lane_id == Lane.id, Outbox.status == queued)
-    lanes = select(Lane, first.scalar_subquery()).where(_rested(now))
-    if lane_id is not None:
-        lanes = lanes.where(Lane.id == lane_id)
-    rows = session.execute(lanes.execution_options(populate_existing=True))
-    return {lane.id: max(at, _paid_for_at(lane, now)) for lane, at in rows if at is not None}
+    asked = {"now": now} if lane_id is None else {"now": now, "lane": lane_id}
+    rows = session.connection().execute(_TURNS if lane_id is None else _TURN, asked)
+    return {
+        id_: max(first, _paid_for_at(tokens, tokens_at, pace=pace, now=now))
+        for id_, tokens, tokens_at, pace, first in rows
+        if first is not None
+    }
 
 
-def _paid_for_at(lane: Lane, now: datetime) -> datetime:
+def _paid_for_at(tokens: float, tokens_at: datetime | None, *, pace: float, now: datetime) -> datetime:
     """When the bucket holds a segment again."""
-    pace = lane.segments_per_second
-    held = filled(lane.tokens, lane.tokens_at, pace=pace, now=now)
-    return now + timedelta(seconds=max(0.0, 1.0 - held) / pace)
+    return now + timedelta(seconds=max(0.0, 1.0 - filled(tokens, tokens_at, pace=pace, now=now)) / pace)
 
 
 def _rested(now: datetime) -> ColumnElement[bool]:
