@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Engine
+import psycopg
+from sqlalchemy import Engine, PoolProxiedConnection
 
 from nudges.crisis import edition
 from nudges.crisis.edition import Edition
@@ -46,7 +47,7 @@ class LiveScreen:
     def refresh(self) -> None:
         """Put the newest version in force if it is not yet. Never raises: the last good one stays."""
         try:
-            with closing(self._engine.raw_connection()) as connection:
+            with closing(self._engine.raw_connection()) as connection, _without_transaction(connection):
                 cursor = connection.cursor()
                 cursor.execute(_NEWEST)
                 row = cursor.fetchone()
@@ -54,7 +55,6 @@ class LiveScreen:
                 if number != edition.in_force().number:
                     edition.put_in_force(_load(cursor) if number else None)
                 cursor.close()
-                connection.rollback()  # the look itself leaves no transaction behind
             self.fault = None
         except Exception as error:  # a text has to be screened whatever is wrong with the desk
             self._note(type(error).__name__)
@@ -63,6 +63,21 @@ class LiveScreen:
         if fault != self.fault:  # once, not for each text
             logger.error("the newest crisis phrases are not in force: %s", fault, extra={"action": "phrases"})
         self.fault = fault
+
+
+@contextmanager
+def _without_transaction(connection: PoolProxiedConnection) -> Iterator[None]:
+    """The look is one message and one answer, and leaves nothing behind; on SQLite a SELECT begins nothing anyway."""
+    driver: Any = connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        yield
+        return
+    driver.autocommit = True
+    try:
+        yield
+    finally:
+        if not driver.closed:
+            driver.autocommit = False
 
 
 def follow(read: object) -> None:

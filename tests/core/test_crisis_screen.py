@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nudges.crisis import replies, rulebook, second
+from nudges.crisis import reactions, replies, rulebook, second
 from nudges.crisis import screen as door
 from nudges.crisis.screen import screen
 from nudges.crisis.values import Level, Screening, Tier
@@ -179,6 +179,50 @@ def test_running_out_of_time_becomes_a_safety_check() -> None:
 
 def test_the_same_text_gets_the_same_answer() -> None:
     assert screen(SEEDS[0]) == screen(SEEDS[0])
+
+
+def test_a_text_that_comes_again_is_answered_as_at_first_and_is_not_encoded_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "he told me again that the new teacher is kind"
+    at_first = screen(text)
+
+    def broken(text: str) -> None:
+        raise RuntimeError("encoded again")
+
+    monkeypatch.setattr(second.vectors, "encode", broken)
+    assert screen(text) == at_first
+    assert "failed" in screen(text + ", for the second time").why
+
+
+def test_of_what_was_read_the_oldest_is_forgotten_first() -> None:
+    seen = second.Seen(most=2)
+    outputs = second.np.zeros(8, dtype="float32")
+    for key in (b"a", b"b", b"c"):
+        seen.keep(key, outputs)
+    assert [seen.get(key) is None for key in (b"a", b"b", b"c")] == [True, False, False]
+
+
+OURS = "Sit with her and call 988 now"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ok",
+        "thank you",
+        "👍",
+        f"Liked “{OURS}”",
+        OURS,
+        f"Reaccionó con 👍 a “{OURS}”",
+        "“Sit with her”",
+        "a b",
+        "“a b . .”",
+    ],
+)
+def test_what_cannot_be_a_reaction_is_none_whatever_we_have_sent(text: str) -> None:
+    if not reactions.may_be_one(text):
+        assert reactions.read(text, (OURS, text, text.strip("“”"))) is None
 
 
 def test_why_quotes_the_words_as_they_were_sent() -> None:
