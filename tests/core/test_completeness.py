@@ -151,6 +151,24 @@ def test_every_answer_has_an_effect_and_every_effect_is_understood() -> None:
             assert all(effect.verb for effect in answer.then)
 
 
+# Effects that send a text of their own at once, or one of the service's that fits (REPAIR's, a date, an apology).
+SPEAKS = {"ask_date", "faq", "reply", "ask", "crisis", "judge", "cool"}
+
+
+def speaks(effect: Effect) -> bool:
+    return effect.verb in SPEAKS or (effect.verb, effect.args[:1]) == ("start", ("REPAIR",))
+
+
+def test_every_answer_is_answered_in_words_that_fit_it() -> None:
+    silent = [
+        f"{step.id}.{answer.digit}"
+        for _, step in steps()
+        for answer in step.answers.values()
+        if answer.reply is None and not any(speaks(effect) for effect in answer.then)
+    ]
+    assert silent == []
+
+
 @EVERY
 def test_four_texts_with_the_same_placeholders_and_digits(passage: Passage) -> None:
     texts = [passage.form(form) for form in FORMS]

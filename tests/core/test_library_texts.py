@@ -398,6 +398,31 @@ def private_details(text: str) -> list[str]:
 VERIFIED_LINES = {"1-800-422-4453", "1-800-799-7233"}
 
 
+# What a stranger must not read on a lock screen: who it is about, and that the family quarrels or is afraid.
+TELLING = re.compile(
+    r"\b(?:child\w*|kids?|teens?|fights?|conflict|afraid|scared|loud|crisis|counsel\w*|caseworker|weapons?|"
+    r"peques?|adolescentes?|hij[oa]s?|pleitos?|gritos?|miedo|consejer\w*|trabajador social|armas|discutir a)\b",
+    re.IGNORECASE,
+)
+
+
+@EVERY
+def test_a_discreet_form_tells_a_stranger_nothing(entry: Entry) -> None:
+    found = {form: TELLING.findall(text) for form, text in entry.texts.items() if form.startswith("discreet")}
+    assert not any(found.values()), failures(entry, found)
+
+
+SPANISH_LINE = re.compile(r"\b988\b")
+PRESS_2 = re.compile(r"988 (?:y oprima 2|y oprimir 2|\(oprima 2\))|988 atiende a toda hora \(oprima 2\)")
+
+
+@EVERY
+def test_the_crisis_line_in_spanish_says_which_key_to_press(entry: Entry) -> None:
+    for form in ("es", "discreet_es"):
+        text = entry.texts[form]
+        assert not SPANISH_LINE.search(text) or PRESS_2.search(text), f"{entry} {form}"
+
+
 @EVERY
 def test_a_text_holds_no_link_address_or_unknown_number(entry: Entry) -> None:
     assert not any(private_details(text) for text in entry.texts.values())
