@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -30,6 +32,12 @@ from tests.support import factories
 from tests.support.factories import People, SetClock
 
 ROOT = Path(__file__).resolve().parents[1]
+if sys.dont_write_bytecode:
+    # Every process that a test starts would compile every library again: they share what the first of them compiled.
+    _COMPILED = tempfile.TemporaryDirectory(prefix="nudges-bytecode-", ignore_cleanup_errors=True)
+    os.environ["PYTHONPYCACHEPREFIX"] = _COMPILED.name
+    del os.environ["PYTHONDONTWRITEBYTECODE"]
+
 NOW = datetime(2025, 3, 3, 15, 0, tzinfo=UTC)  # a Monday, 09:00 in Chicago
 
 

@@ -50,11 +50,13 @@ PAGES = (
 STICKS_OUT = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+# What a change of scheme can break; axe's other rules read the page, which is the same in both.
+COLOURS = ("color-contrast", "link-in-text-block")
+
+
 @pytest.mark.parametrize("width", [390, 1440])
-def test_no_page_has_a_fault(page: Page, width: int, scheme: str) -> None:
+def test_no_page_has_a_fault(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme)
     page.goto("/phone")
     typing = page.locator("#parent-1-body")
     typing.fill("I want to kill myself")
@@ -69,9 +71,12 @@ def test_no_page_has_a_fault(page: Page, width: int, scheme: str) -> None:
 
 
 def _faults(page: Page, url: str) -> list[str]:
+    page.emulate_media(color_scheme="light")
     response = page.goto(url)
     assert response is not None and response.status == 200, url
     page.evaluate(AXE)
-    found = page.evaluate("axe.run()")["violations"]
-    faults = [f"{url}: {v['id']} at {v['nodes'][0]['html'][:120]}" for v in found]
+    in_light = page.evaluate("axe.run()")["violations"]
+    page.emulate_media(color_scheme="dark")
+    in_dark = page.evaluate("rules => axe.run({runOnly: rules})", list(COLOURS))["violations"]
+    faults = [f"{url}: {v['id']} at {v['nodes'][0]['html'][:120]}" for v in (*in_light, *in_dark)]
     return [*faults, f"{url}: sticks out"] if page.evaluate(STICKS_OUT) else faults

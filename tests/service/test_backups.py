@@ -168,7 +168,7 @@ def test_after_an_older_backup_is_put_back_no_parent_gets_a_step_twice(
         ticks.run_all(other)
         clock.move(seconds=70)
     assert sent(wiring.channel) == before, "nothing goes out while it is being looked up"
-    live(other, clock, clock.now() + timedelta(days=10), hours=4)
+    live(other, clock, clock.now() + timedelta(days=7), hours=4)
     doubled = {key: count for key, count in sent(wiring.channel).items() if count > 1}
     assert doubled == {}
     assert len(wiring.channel.sent) > sum(before.values()), "and the program goes on"

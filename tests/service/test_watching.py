@@ -192,7 +192,8 @@ def test_the_forecast_is_what_the_plan_will_do(wiring, sessions, parent_id, cloc
     expected = sum(day.texts for day in ahead.days)
     end = clock.now() + timedelta(days=outlook.DAYS - 1)
     while clock.now() < end:
-        ticks.run_all(wiring)
+        ticks.plan(wiring)
+        ticks.send(wiring)
         clock.move(hours=1)
     nudges = [text for text in wiring.channel.sent if text.to == NUMBER]
     assert expected >= 1 and abs(len(nudges) - expected) <= 1
