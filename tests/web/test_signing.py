@@ -40,7 +40,7 @@ def test_a_demo_says_on_every_page_that_its_sign_offs_approve_nothing(dee: Flask
 
 def test_unreviewed_texts_are_marked_on_the_list_the_sequence_and_each_step(dee: FlaskClient, real: None) -> None:
     listed = dee.get("/admin/sequences").text
-    assert "Off until signed" in listed and "13 not reviewed" in listed and "no family can be enrolled" in listed
+    assert "Off until signed" in listed and "18 not reviewed" in listed and "no family can be enrolled" in listed
     shown = dee.get("/admin/sequences/AFTERCRISIS").text
     assert "AFTERCRISIS cannot begin, and nothing of it is sent" in shown
     assert "AC-1 needs a clinician and a native reader of Spanish" in shown and "AC-2 not reviewed" in shown
