@@ -391,6 +391,8 @@ def zygote() -> None:
     """Fork a worker for each line of settings that comes in, and say its process id."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     lanes.LEASE = timedelta(seconds=1)
+    # Of a lane with nothing more to send nobody takes the lease over: the sweeper finds what the dead one was sending.
+    reconcile.STALE = timedelta(seconds=15)
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

@@ -59,12 +59,12 @@ def clock_of(place: town.Town) -> Clock:
 
 
 def measure(kind: str, postgres: str) -> None:
-    """All figures of one kind of database."""
-    with places.empty_url(kind, postgres) as url:
-        raw_planner, raw_lane = raw.rates(kind, url, held=HELD, due=DUE)
+    """All figures of one kind of database, each beside a bound of its own: a machine's speed changes within minutes."""
     with places.empty_url(kind, postgres) as url:
         _, running = apscheduler_peer.rates(kind, url, due=APSCHEDULER_DUE)
     for shape, options in SHAPES.items():
+        with places.empty_url(kind, postgres) as url:
+            raw_planner, raw_lane = raw.rates(kind, url, held=HELD, due=DUE)
         with places.migrated(kind, postgres) as engine:
             place = town.build(engine, parents=HELD, due=DUE, **options)
             planned = _planner(place)

@@ -7,6 +7,7 @@ Most columns of such rows are the same for all parents who stand alike. What is 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +49,7 @@ class Shared:
 Row = tuple[tuple[Any, ...], Shared]  # what is the row's own, as it is stored, and what it shares
 
 
-class _Many:
+class _Many(ABC):
     """One statement for many rows. PostgreSQL gets them as one JSON document, since a message and a plan for each row
     cost more than the row; SQLite, which is in this process, takes one after the other.
 
@@ -100,8 +101,9 @@ class _Many:
         members = (encode(dict(zip(names, own, strict=True)))[:-1] + joint + shared.members for own, shared in rows)
         return f"[{','.join(members)}]"
 
+    @abstractmethod
     def _one_by_one(self, dialect: Dialect) -> str:
-        raise NotImplementedError
+        """The statement for one row, for SQLite."""
 
 
 class ManyInserts(_Many):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,7 +12,7 @@ from sqlalchemy import Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Session
 
-from nudges.db import seal
+from nudges.db import seal, seal_all
 from nudges.families import readings
 from nudges.families.readings import Enrolled, Reading
 from nudges.families.snapshots import StaleParent
@@ -38,9 +38,11 @@ _OUTBOX: Final[Table] = Parent.metadata.tables[Outbox.__tablename__]
 _STEP_OUTCOMES: Final[Table] = Parent.metadata.tables[StepOutcome.__tablename__]
 _TASKS: Final[Table] = Parent.metadata.tables[Task.__tablename__]
 
+_OF_TEXT: Final = ("lane_id", "parent_id", "enrollment_id", "version_id", "to", "body", "gate")
+_BODY: Final = _OF_TEXT.index("body")
 _TEXTS: Final = ManyInserts(
     _OUTBOX,
-    own=("lane_id", "parent_id", "enrollment_id", "version_id", "to", "body", "gate"),
+    own=_OF_TEXT,
     shared=(
         "step_id",
         "cycle",
@@ -193,6 +195,12 @@ def _standing(
     return _THREADS.share(dialect, columns)
 
 
+def _sealed(texts: Sequence[Row]) -> list[Row]:
+    """Each body sealed for itself: equal ones must not show."""
+    bodies = seal_all([own[_BODY] for own, _ in texts])
+    return [((*own[:_BODY], body, *own[_BODY + 1 :]), rest) for (own, rest), body in zip(texts, bodies, strict=True)]
+
+
 @dataclass(kw_only=True, slots=True)
 class Carrier:
     """Collects the rows of many parents, then stores them."""
@@ -234,7 +242,7 @@ class Carrier:
     def store(self, session: Session) -> None:
         """Write everything. Raises StaleParent when somebody else wrote a parent meanwhile, IntegrityError for a
         second text or answer of one step: then the whole transaction must fall."""
-        _TEXTS.run(session, self.texts)
+        _TEXTS.run(session, _sealed(self.texts))
         _OUTCOMES.run(session, self.outcomes)
         _FOR_STAFF.run(session, self.for_staff)
         _AGENDAS.run(session, self.agendas)
@@ -244,14 +252,14 @@ class Carrier:
         record.append_all(session, self.entries)
 
     def _of_parent(self, reading: Reading, text: OfText, enrolled: Enrolled | None) -> tuple[Any, ...]:
-        """A text's own columns: whose, to whom, and sealed each time anew."""
+        """A text's own columns: whose, to whom, and its words, which `store` seals."""
         lane_id = self.lanes.get(reading.program_id)
         if lane_id is None:
             raise outbox.NoLane(outbox.NO_LANE)
         if enrolled is None:
-            return lane_id, reading.id, None, None, reading.phone, seal(text.body), text.gate
+            return lane_id, reading.id, None, None, reading.phone, text.body, text.gate
         gate = readings.with_ids(text.gate, (enrolled,))
-        return lane_id, reading.id, enrolled.id, enrolled.version_id, reading.phone, seal(text.body), gate
+        return lane_id, reading.id, enrolled.id, enrolled.version_id, reading.phone, text.body, gate
 
     def _end(self, reading: Reading, enrolled: Enrolled, one: Ended, end: Shared) -> None:
         self.ended.append(((enrolled.id,), end))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Integer, Table, bindparam, cast, select, update
+from sqlalchemy import Integer, Table, bindparam, cast, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -32,6 +32,7 @@ from nudges.outbound.status import (
 logger = logging.getLogger(__name__)
 
 _OUTBOX: Final[Table] = Outbox.metadata.tables[Outbox.__tablename__]
+_PROVIDER_EVENTS: Final[Table] = Outbox.metadata.tables[ProviderEvent.__tablename__]
 _ACCEPTED: Final = pairs_given("accepted")  # provider id by outbox id
 _ADOPT: Final = (
     update(_OUTBOX)
@@ -39,12 +40,10 @@ _ADOPT: Final = (
         _OUTBOX.c.id == cast(_ACCEPTED.c.key, Integer()),
         unindexed(_OUTBOX.c.status) == SENDING,
         unindexed(_OUTBOX.c.provider_id).is_(None),
+        ~exists().where(_PROVIDER_EVENTS.c.provider_id == _ACCEPTED.c.value, _PROVIDER_EVENTS.c.outbox_id.is_(None)),
     )
     .values(status=ACCEPTED, status_reason=bindparam("why"), provider_id=_ACCEPTED.c.value)
     .returning(_OUTBOX.c.id)
-)
-_EARLY: Final = select(ProviderEvent.provider_id).where(
-    ProviderEvent.provider_id.in_(select(pairs_given("providers").c.key)), ProviderEvent.outbox_id.is_(None)
 )
 
 
@@ -101,14 +100,9 @@ def adopt_all(session: Session, accepted: Mapping[int, Accepted], *, reason: str
     """`adopt` for a batch, by outbox id. Returns what is not plain: a callback was faster, or came before we knew
     the provider's id, or the provider says more than "accepted". Those are for `adopt`, each in its own transaction.
     """
-    connection = session.connection()
-    early = set(connection.scalars(_EARLY, {"providers": as_given(one.provider_id for one in accepted.values())}))
-    plain = {
-        id_: one.provider_id
-        for id_, one in accepted.items()
-        if of_provider(one.status) == ACCEPTED and one.provider_id not in early
-    }
-    moved = set(connection.scalars(_ADOPT, {"accepted": as_given(plain), "why": reason})) if plain else set()
+    plain = {id_: one.provider_id for id_, one in accepted.items() if of_provider(one.status) == ACCEPTED}
+    given = {"accepted": as_given(plain), "why": reason}
+    moved = set(session.connection().scalars(_ADOPT, given)) if plain else set()
     outbox.note_moves(session, sorted(moved), from_status=SENDING, to_status=ACCEPTED, reason=reason, now=now)
     return {id_: one for id_, one in accepted.items() if id_ not in moved}
 

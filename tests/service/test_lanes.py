@@ -6,7 +6,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 import nudges.clock
 from nudges import wiring as composition
@@ -177,6 +177,33 @@ def test_turns_say_when_each_lane_has_something_to_send(sessions, people, lane_i
         assert lanes.turns(session, now, lane_id=lane_id + 1) == {}
         session.execute(update(Lane).values(paused_until=now + timedelta(minutes=4)))
         assert lanes.turns(session, now) == {}
+
+
+def test_a_batch_is_found_claimed_and_settled_by_index_however_long_the_queue(
+    sessions, engine, lane_id, clock, queue_texts
+):
+    if engine.dialect.name != "sqlite":
+        pytest.skip("on SQLite how a statement runs does not depend on what the tables hold")
+    queue_texts(2)
+    asked = []
+
+    def note(connection, cursor, statement, parameters, context, executemany):
+        asked.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    sender.drain(sessions, FakeChannel(clock), lane_id, clock=clock, owner="me")
+    event.remove(engine, "before_cursor_execute", note)
+    plans = {}
+    with engine.connect() as connection:
+        for statement, parameters in asked:
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            plans[statement] = [row[3] for row in rows]
+    queue = next(plan for statement, plan in plans.items() if "ORDER BY outbox.priority" in statement)
+    assert queue[0].startswith("SEARCH outbox USING INDEX ix_outbox_ready")
+    assert not [step for step in queue if "TEMP B-TREE" in step]
+    moves = [plan for statement, plan in plans.items() if statement.startswith("UPDATE outbox")]
+    assert len(moves) == 2
+    assert all(any("outbox USING INTEGER PRIMARY KEY" in step for step in plan) for plan in moves), moves
 
 
 # ---------------------------------------------------------------- one clock for all machines

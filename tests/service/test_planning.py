@@ -7,7 +7,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Text, func, select, type_coerce, update
 
 from nudges.families import enrolling, readings, snapshots
 from nudges.models.family import Parent
@@ -15,7 +15,7 @@ from nudges.models.messages import Outbox
 from nudges.models.program import Program
 from nudges.models.safety import LedgerEntry, Task
 from nudges.models.sequences import Enrollment, SequenceVersion, StepOutcome
-from nudges.outbound import planner
+from nudges.outbound import bulk, planner
 from schedules import state
 from tests.support.factories import LIBRARY, a_parent
 
@@ -163,6 +163,22 @@ def test_planning_in_batches_writes_exactly_what_planning_one_by_one_writes(sess
         for one, other in zip(together, alone, strict=True):
             assert as_planned(session, one) == as_planned(session, other)
         assert session.scalar(select(func.count()).select_from(Outbox)) >= 2 * len(together)
+
+
+def test_equal_texts_to_two_families_do_not_look_equal_in_the_database(sessions, people, now):
+    with sessions.begin() as session:
+        for _ in range(2):
+            a_parent(session, people.family, now=now)
+    plan_all(sessions, now)
+    with sessions() as session:
+        stored = session.scalars(select(type_coerce(Outbox.body, Text()))).all()
+        assert len(set(session.scalars(select(Outbox.body)))) == 1
+        assert len(set(stored)) == 2
+
+
+def test_a_sealed_column_is_never_shared_between_rows():
+    with pytest.raises(ValueError, match="sealed"):
+        bulk.ManyInserts(Outbox.__table__, own=("parent_id",), shared=("body",))
 
 
 def test_a_step_without_a_value_becomes_a_task_and_never_half_a_sentence(sessions, people, now):
