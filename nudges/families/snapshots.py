@@ -70,17 +70,19 @@ def locked(session: Session, parent_id: int) -> family.Parent:
     return session.scalars(_LOCKED, {"parent_id": parent_id}).one()
 
 
-def thread_of(session: Session, parent: family.Parent) -> values.Thread:
-    """One parent as the core sees them."""
-    return threads_of(session, [parent])[parent.id]
+def thread_of(session: Session, parent: family.Parent, *, may_be_held: bool = True) -> values.Thread:
+    """One parent as the core sees them. `may_be_held` is false for a caller who knows that the family has no hold."""
+    return threads_of(session, [parent], may_be_held=may_be_held)[parent.id]
 
 
-def threads_of(session: Session, parents: Sequence[family.Parent]) -> dict[int, values.Thread]:
+def threads_of(
+    session: Session, parents: Sequence[family.Parent], *, may_be_held: bool = True
+) -> dict[int, values.Thread]:
     """Threads by parent id; three queries for all of them (enrollments, key dates, holds)."""
     ids = [parent.id for parent in parents]
     enrollments = _enrollments(session, ids)
     key_dates = _key_dates(session, ids)
-    holds = _holds(session, parents)
+    holds = _holds(session, parents) if may_be_held else defaultdict[int, list[values.Hold]](list)
     return {
         parent.id: values.Thread(
             profile=profile_of(parent),

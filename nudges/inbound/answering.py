@@ -60,7 +60,7 @@ def _apply(received: Received, *, how: str) -> Handled | None:
     if parent is None or parent.status not in ("active", "paused"):
         return None
     session, now = received.session, received.now
-    thread = snapshots.thread_of(session, parent)
+    thread = snapshots.thread_of(session, parent, may_be_held=received.may_be_held)
     outcome = answers.apply(
         thread,
         received.text,

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session, attributes, make_transient_to_detached
 
 from nudges.alerts import raising
 from nudges.crisis import reactions
@@ -28,6 +28,12 @@ from nudges.ledger import record
 from nudges.models.messages import Inbound, Outbox
 from schedules.catalog import Library
 
+_STORED: Final = insert(Inbound.metadata.tables[Inbound.__tablename__]).returning(Inbound.id)
+_SETTLED: Final = (
+    update(Inbound)
+    .where(Inbound.id == bindparam("row_id"))
+    .values(handled_as=bindparam("handled_as"), reply=bindparam("reply"))
+)
 _KNOWN: Final = select(Inbound.id).where(Inbound.provider_id == bindparam("provider_id"))
 
 # The first step that takes a text has it. Danger comes before all of them.
@@ -82,7 +88,7 @@ def _receive(session: Session, incoming: IncomingText, alone: Screening | None, 
     earlier = session.connection().scalar(_KNOWN, {"provider_id": incoming.provider_id})
     if earlier is not None:
         return _same_again(session, session.get_one(Inbound, earlier))
-    sender = senders.find(session, from_index, to_number=incoming.to_number)
+    sender = senders.find(session, from_index, to_number=incoming.to_number, now=now)
     if sender is None:
         row = _store(session, incoming, None, from_index, None, now=now)
         row.handled_as = "no_program"
@@ -124,7 +130,9 @@ def _take_in(
     reaction = reactions.read(body, own)
     before = Past(session, from_index=from_index, but=incoming.provider_id, now=now)
     parent = sender.parent
-    episode = raising.open_alert_of(session, parent_id=parent.id) if parent is not None else None
+    episode = None
+    if parent is not None and sender.has_alert:
+        episode = raising.open_alert_of(session, parent_id=parent.id)
     screening = danger.look(
         deps.screen,
         body,
@@ -143,6 +151,7 @@ def _take_in(
         sender=sender,
         past=before,
         episode=episode,
+        may_be_held=sender.has_hold,
         text=text,
         intent=intents.read(text),
         now=now,
@@ -159,20 +168,23 @@ def _store(
     *,
     now: datetime,
 ) -> Inbound:
-    row = Inbound(
-        provider_id=incoming.provider_id,
-        from_number=incoming.from_number,
-        from_index=from_index,
-        to_number=incoming.to_number,
-        body=incoming.body,
-        media_count=incoming.media_count,
-        opt_out_type=incoming.opt_out_type,
-        parent_id=sender.parent.id if sender is not None and sender.parent is not None else None,
-        screening=_as_stored(screening) if screening is not None else {},
-        at=incoming.received_at or now,
-    )
+    values: dict[str, Any] = {
+        "provider_id": incoming.provider_id,
+        "from_number": incoming.from_number,
+        "from_index": from_index,
+        "to_number": incoming.to_number,
+        "body": incoming.body,
+        "media_count": incoming.media_count,
+        "opt_out_type": incoming.opt_out_type,
+        "parent_id": sender.parent.id if sender is not None and sender.parent is not None else None,
+        "screening": _as_stored(screening) if screening is not None else {},
+        "handled_as": "received",
+        "reply": None,
+        "at": incoming.received_at or now,
+    }
+    row = Inbound(id=session.connection().execute(_STORED, values).scalar_one(), **values)
+    make_transient_to_detached(row)  # the session knows it from here on, without a flush for one row
     session.add(row)
-    session.flush()
     return row
 
 
@@ -197,6 +209,7 @@ def _first(received: Received) -> Handled | None:
 def _handle_danger(received: Received, screening: Screening) -> Handled:
     """Both, always: the instructions first, then what the same text asked for besides."""
     answered = danger.respond(received, screening)
+    received = replace(received, may_be_held=True)
     if received.intent is None:
         received = replace(received, intent=intents.leaving_clause(received.text))
     asked = (step(received) for step in STEPS_IN_DANGER)
@@ -226,10 +239,12 @@ def _as_stored(screening: Screening) -> dict[str, object]:
 
 
 def _settle(received: Received, handled: Handled) -> Answer:
-    row = received.row
-    row.handled_as = handled.how
-    row.reply = BETWEEN_REPLIES.join(handled.texts) or None
-    received.session.flush()
+    session, row = received.session, received.row
+    told = {"handled_as": handled.how, "reply": BETWEEN_REPLIES.join(handled.texts) or None}
+    session.flush()
+    session.connection().execute(_SETTLED, {"row_id": row.id, **told})
+    for name, value in told.items():
+        attributes.set_committed_value(row, name, value)
     first = (handled.attempt,) if handled.texts else ()
     attempts = (*first, *(None for _ in handled.texts[1:]))
     return Answer(texts=handled.texts, attempts=attempts, handled_as=handled.how)

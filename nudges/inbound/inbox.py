@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, insert, or_, select
 
 from nudges.alerts import holds
 from nudges.inbound import intents, saying
@@ -33,18 +33,13 @@ _OPEN_TASK: Final = (
     .where(Task.inbound_id.in_(select(Inbound.id).where(Inbound.from_index == bindparam("from_index"))))
     .limit(1)
 )
-_CARRIER_BROKE: Final = (
-    select(Task.id)
-    .where(Task.family_id == bindparam("family_id"), Task.parent_id == bindparam("parent_id"))
-    .where(Task.kind == "loop", Task.inbound_id.is_(None), Task.created_at > bindparam("since"))
-    .limit(1)
-)
+_TASK: Final = insert(Task.metadata.tables[Task.__tablename__])
 
 
 def keep_for_conversation(received: Received) -> Handled | None:
     """While a person writes with this parent, the automation says nothing: the text is in their inbox."""
     parent = received.sender.parent
-    if parent is None:
+    if parent is None or not received.may_be_held:
         return None
     hold = holds.conversation_of(received.session, parent, now=received.now)
     if hold is None:
@@ -142,19 +137,18 @@ def add_task(received: Received, *, kind: str, words: str, priority: int = 2, is
     if not is_own and _has_open_task(received, kind):
         return
     parent = received.sender.parent
-    task = Task(
-        program_id=received.sender.program.id,
-        family_id=parent.family_id if parent is not None else None,
-        parent_id=parent.id if parent is not None else None,
-        inbound_id=received.row.id,
-        priority=priority,
-        kind=kind,
-        words=words,
-        due_at=received.now + TASK_DUE[priority],
-        created_at=received.now,
-    )
-    received.session.add(task)
-    received.session.flush()
+    task = {
+        "program_id": received.sender.program.id,
+        "family_id": parent.family_id if parent is not None else None,
+        "parent_id": parent.id if parent is not None else None,
+        "inbound_id": received.row.id,
+        "priority": priority,
+        "kind": kind,
+        "words": words,
+        "due_at": received.now + TASK_DUE[priority],
+        "created_at": received.now,
+    }
+    received.session.connection().execute(_TASK, task)
 
 
 def _has_open_task(received: Received, kind: str) -> bool:
@@ -195,17 +189,8 @@ def without_names(received: Received, handled: Handled) -> Handled:
 def is_looping(received: Received) -> bool:
     """Whether this number has sent the same words over and over, or has had too many automatic replies."""
     texts = received.past.since(received.now - LOOP_LASTS)[:MOST_TEXTS]
-    if sum(text.was_answered for text in texts) >= MOST_REPLIES or _is_resting(received):
+    if sum(text.was_answered for text in texts) >= MOST_REPLIES or received.sender.is_resting:
         return True
     now_says = intents.fold(received.incoming.body)
     last = texts[: SAME_TEXTS - 1]
     return len(last) == SAME_TEXTS - 1 and all(intents.fold(text.body) == now_says for text in last)
-
-
-def _is_resting(received: Received) -> bool:
-    """Has the carrier broken a loop with this number within the hour? outbound.endings leaves such a task."""
-    parent = received.sender.parent
-    if parent is None:
-        return False
-    of = {"family_id": parent.family_id, "parent_id": parent.id, "since": received.now - LOOP_LASTS}
-    return received.session.connection().scalar(_CARRIER_BROKE, of) is not None

@@ -73,7 +73,7 @@ class Received:
     """One text being handled. `text` is what the person wrote, without reactions and quotes of our own texts.
 
     What several steps ask for is read once: `past` are the texts of this number before this one, `episode` the alert
-    that was open for the parent when the text came.
+    that was open for the parent when the text came. `may_be_held` is false when the family is known to have no hold.
     """
 
     session: Session
@@ -83,6 +83,7 @@ class Received:
     sender: Sender
     past: Past
     episode: Alert | None
+    may_be_held: bool
     text: str
     intent: Intent | None
     now: datetime

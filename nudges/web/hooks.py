@@ -21,6 +21,7 @@ from nudges.crisis.values import Screening
 from nudges.families.snapshots import StaleParent
 from nudges.inbound import handle, spool
 from nudges.inbound.texts import Answer, Deps, IncomingText
+from nudges.ledger import record
 from nudges.outbound import receipts
 from nudges.web.context import wiring
 
@@ -57,7 +58,7 @@ def status() -> Response:
     receipt = twilio_webhooks.receipt_from(request.form, request.args.get("attempt"))
     now = wiring().clock.now()
     try:
-        with wiring().sessions.begin() as session:
+        with wiring().sessions.begin() as session, record.gathered(session):  # alerts before the ledger, as a text
             receipts.apply(session, receipt, now=now)
     except (SQLAlchemyError, StaleParent) as error:
         logger.error("a status callback waits: %s", type(error).__name__, extra={"action": "status"})
