@@ -208,12 +208,19 @@ def ready(session: Session, lane_id: int, *, now: datetime, limit: int) -> list[
     """Texts whose turn has come, most urgent first. On PostgreSQL rows that another sender looks at are skipped."""
     asked = {"lane": lane_id, "now": now, "since": now - LAST_MOMENTS, "most": limit}
     rows: list[Any] = list(session.connection().execute(_READY, asked).all())
-    rows.sort(key=lambda row: (row[12], row[13], row[0]))
+    rows.sort(key=_turn)
     return [_queued(row) for row in rows]
 
 
+def _turn(row: Any) -> tuple[Any, ...]:
+    """The first of those that are as urgent, and have waited as long, is the one that was queued first."""
+    priority, not_before = row[-2:]
+    return priority, not_before, row[0]
+
+
 def _queued(row: Any) -> Queued:
-    return Queued._make((*row[:6], unseal(row[6]), unseal(row[7]), *row[8:12]))
+    *ids, category, to, body, parts, gate, expires_at, last_at, _, _ = row
+    return Queued._make((*ids, category, unseal(to), unseal(body), parts, gate, expires_at, last_at))
 
 
 def claim(session: Session, row: Outbox | Queued, *, claimed_by: str, now: datetime) -> str | None:
