@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from schedules import agenda, beside, localtime, pacing
 from schedules.policy import Policy
-from schedules.values import Enrollment, Kind, OpenQuestion, Sequence, Step, Thread
+from schedules.values import Enrollment, Kind, OpenQuestion, Pending, Sequence, Step, Thread
 
 # Key dates that a sequence's length is counted from; the others count from enrollment.
 _LENGTH_FROM = {"DRIVE": "session", "BREAK": "break_start"}
@@ -141,7 +141,7 @@ def _lapsed(thread: Thread, policy: Policy, now: datetime) -> Thread:
     return thread.with_enrollment(enrollment)
 
 
-def ends_at(enrollment: Enrollment, thread: Thread) -> datetime | None:
+def ends_at(enrollment: Enrollment, thread: Thread, policy: Policy) -> datetime | None:
     """When the sequence's time is up; none for open-ended ones and while the date they count from is unknown."""
     days = enrollment.sequence.lasts_days
     if days is None:
@@ -155,7 +155,20 @@ def ends_at(enrollment: Enrollment, thread: Thread) -> datetime | None:
         start = max(start, *dates)
     zone = thread.profile.timezone
     # The last day counts whole: a question of day 28 belongs to the four weeks that end on it.
-    return localtime.at_minute(localtime.local_date(start, zone) + timedelta(days=days + 1), 0, zone)
+    end = localtime.at_minute(localtime.local_date(start, zone) + timedelta(days=days + 1), 0, zone)
+    asked_for = (_asked_for(pending, end) for pending in enrollment.agenda)
+    # The week's limit may make such a step wait for as long as it looks back.
+    return max([end, *(localtime.plus_wall(at, zone, days=policy.cap_week_days) for at in asked_for if at is not None)])
+
+
+def _asked_for(pending: Pending, end: datetime) -> datetime | None:
+    """From when on a step may come that an answer asked for, or that hangs on one sent after the end for that reason.
+
+    A length bounds what comes by the calendar. "Not yet: again in 14 days" is a promise, and outlasts it.
+    """
+    if pending.not_before is not None:
+        return pending.not_before
+    return pending.base if pending.base is not None and pending.base >= end else None
 
 
 def question_at_once(enrollment: Enrollment, step: Step, cycle: int, now: datetime, policy: Policy) -> OpenQuestion:

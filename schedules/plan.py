@@ -234,7 +234,7 @@ def _finished(thread: Thread, candidates: list[Candidate], policy: Policy, now: 
         if not enrollment.agenda and not agenda.awaits_sessions(enrollment):
             words = f"{enrollment.sequence.key} has come to its end."
             return Finish(enrollment=enrollment.id, reason=Reason(code="complete", words=words))
-        ends_at = lifecycle.ends_at(enrollment, thread)
+        ends_at = lifecycle.ends_at(enrollment, thread, policy)
         if ends_at is not None and now >= ends_at:
             words = f"{enrollment.sequence.key} has run its {enrollment.sequence.lasts_days} days."
             return Finish(enrollment=enrollment.id, reason=Reason(code="time_up", words=words))
@@ -425,7 +425,7 @@ def _other_looks(thread: Thread, policy: Policy) -> Iterator[tuple[datetime, Rea
         until = asked_at + timedelta(days=policy.silence_answer_days)
         yield until, Reason(code="stay_asked", words="Waiting for stay, pause or finish.")
     for enrollment in thread.enrollments:
-        ends_at = lifecycle.ends_at(enrollment, thread)
+        ends_at = lifecycle.ends_at(enrollment, thread, policy)
         if ends_at is not None:
             yield ends_at, Reason(code="time_up", words=f"{enrollment.sequence.key} ends then.")
     for _, step, at in _silences(thread):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from schedules import policy, script
@@ -265,3 +267,24 @@ def test_a_date_corrected_by_an_hour_is_not_asked_about_twice():
     acts = "[{at: 2025-03-14T19:00, staff: set, key: session, nth: 1, to: 2025-03-13T17:00}]"
     found = events(FAMILY_1, ["DRIVE"], days=30, dates={"session": ["2025-03-13T16:00"]}, acts=acts)
     assert len([s for s in steps_of(found) if s == "DR-3"]) == 1
+
+
+HEARD = '{on: PA-3, after: 1h, text: "1"}, {on: PA-6, after: 1h, text: "1"}, {on: PA-7, after: 1h, text: "5"}'
+
+
+@pytest.mark.parametrize(
+    ("sequence", "step", "acts", "days"),
+    [
+        pytest.param(
+            "PATIENCE", "PA-9", '{on: PA-9, every: true, after: 1h, text: "2"}', 28, id="the same: in 28 days"
+        ),
+        pytest.param("CHOICE", "CH-6", '{on: CH-6, nth: 1, after: 1h, text: "2"}', 7, id="not yet: in a week"),
+    ],
+)
+def test_what_an_answer_asked_for_comes_though_the_length_is_over(sequence, step, acts, days):
+    """PA-9 "2 same -> repeat in 28 d"; PR-06: the not-yet ladder. Unanswered, both sequences end by their length."""
+    found = events(FAMILY_1, [sequence], days=120, acts=f"[{HEARD}, {acts}]")
+    asked = [date.fromisoformat(e["at"][:10]) for e in found if (e["event"], e.get("step")) == ("send", step)]
+    assert len(asked) == 2 and 0 <= (asked[1] - asked[0]).days - days < 7
+    ended = [e["code"] for e in events(FAMILY_1, [sequence], days=120) if e["event"] == "state" and "code" in e]
+    assert ended == ["time_up"]
