@@ -48,7 +48,7 @@ from nudges.outbound import outbox
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS, SECONDS, FAMILIES, BACKLOG = 200, 10.0, 100, 2000
 TOKEN, ACCOUNT, SENDER, PUBLIC = "load-token", "AC" + "1" * 32, "+13125550100", "https://load.example"
-CRISIS = "my daughter says she wants to kill herself, now for the {n}th time"  # each is read anew
+CRISIS = "my daughter says she wants to kill herself, she said it {n} times"  # each is read anew
 CALL_SECONDS = 0.1
 MOST_SECONDS = 2.0  # to a reply
 
