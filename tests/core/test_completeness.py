@@ -186,3 +186,16 @@ def test_no_text_takes_more_than_two_parts(passage: Passage) -> None:
 def test_the_longest_idea_is_within_the_room_that_is_kept_for_it() -> None:
     longest = max(len(getattr(idea.texts, form)) for idea in LIBRARY.ideas for form in FORMS)
     assert longest <= len(catalog.WORST_CASE["idea"])
+
+
+def test_all_sixteen_sequences_are_there():
+    keys = (
+        "ONBOARD TALK REPAIR DEMYST CHOICE DRIVE MATCH ALT PATIENCE BREAK RECONNECT AFTERCRISIS CARE RESOURCE "
+        "OPENDOOR REMIND"
+    )
+    assert set(LIBRARY.sequences) == set(keys.split())
+
+
+def test_there_are_at_least_six_ideas_in_each_of_five_families():
+    families = [idea.family for idea in LIBRARY.ideas]
+    assert {family for family in families if families.count(family) >= 6} == {1, 2, 3, 4, 5}
