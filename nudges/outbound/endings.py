@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from nudges.alerts import paging
 from nudges.channels.base import Action
 from nudges.families import care, snapshots, tasks
+from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Program
@@ -74,12 +75,13 @@ def end(
     moved = outbox.move(session, row.id, from_status=from_status, to_status=to_status, reason=reason, now=now, **values)
     if not moved:
         return False
-    if parent is not None:
-        heed(session, parent, action, now=now)
-        if row.gate:
-            _forget(session, row, parent, to_status, reason, has_gone=has_gone, now=now)
-    if row.category in outbox.URGENT:
-        paging.report_undelivered(session, row, now, has_opted_out=action is Action.SUPPRESS)
+    with record.gathered(session):  # alerts are locked before the ledger, as by a text that comes in
+        if parent is not None:
+            heed(session, parent, action, now=now)
+            if row.gate:
+                _forget(session, row, parent, to_status, reason, has_gone=has_gone, now=now)
+        if row.category in outbox.URGENT:
+            paging.report_undelivered(session, row, now, has_opted_out=action is Action.SUPPRESS)
     return True
 
 
