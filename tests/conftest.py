@@ -30,6 +30,7 @@ from nudges.wiring import Wiring
 from schedules import catalog
 from tests.support import factories
 from tests.support.factories import People, SetClock
+from tests.support.forks import Forks
 
 ROOT = Path(__file__).resolve().parents[1]
 if sys.dont_write_bytecode:
@@ -120,10 +121,13 @@ def postgres_server_url() -> Iterator[str]:
 
 
 def never_flush(url: str) -> None:
-    """Let a server of ours trust the disk: it may be killed, but nobody pulls this machine's plug for a test."""
+    """Let a server of ours trust the disk: it may be killed, but nobody pulls this machine's plug for a test.
+
+    synchronous_commit stays on: without it a server that is killed forgets what it had committed.
+    """
     server = create_engine(url, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        for setting in ("fsync", "full_page_writes"):
             connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
         connection.execute(text("SELECT pg_reload_conf()"))
     server.dispose()
@@ -200,6 +204,13 @@ def people(sessions: sessionmaker[Session], now: datetime) -> People:
     """A program, committed: Ana and Ben look after its family, Cal does not, Dee is the admin."""
     with sessions.begin() as session:
         return factories.people(session, now=now)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Processes of the service that may be killed; the service is loaded once for all of them."""
+    with Forks() as started:
+        yield started
 
 
 @pytest.fixture

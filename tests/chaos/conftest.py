@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -19,7 +16,6 @@ from nudges.models.messages import Outbox, OutboxEvent
 from nudges.models.program import Lane
 from nudges.outbound import receipts, reconcile, sender
 from nudges.outbound.status import ALLOWED, TERMINAL
-from tests.conftest import ROOT
 from tests.support import factories
 from tests.support.contract import ContractHttpClient
 from tests.support.factories import SENDER, SetClock, a_parent, a_text
@@ -43,8 +39,8 @@ class LaterClock:
 class Service:
     """The service on a database, Twilio behind it, and what must be true whatever has happened."""
 
-    def __init__(self, sessions, engine, fake, tmp_path) -> None:
-        self.sessions, self.fake = sessions, fake
+    def __init__(self, sessions, engine, fake, forks, tmp_path) -> None:
+        self.sessions, self.fake, self.forks = sessions, fake, forks
         self.environ = {
             "NUDGES_DATABASE_URL": engine.url.render_as_string(hide_password=False),
             "NUDGES_SPOOL_DIR": str(tmp_path / "spool"),
@@ -101,17 +97,10 @@ class Service:
         with self.sessions() as session:
             return session.scalars(select(Lane.id)).one()
 
-    def dies(self, step: str, *, seconds: float = 20.0) -> None:
+    def dies(self, step: str, *, seconds: float = 60.0) -> None:
         """A process works until it kills itself at this step."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.support.dying", step, str(seconds)],
-            cwd=ROOT,
-            env={**os.environ, **self.environ},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+        ended = self.forks.run("tests.support.dying", step, str(seconds), environ=self.environ)
+        assert ended.returncode == -signal.SIGKILL, ended.output[-2000:]
 
     def send(self, *, owner: str = "another machine", **options) -> sender.Drained:
         options = {"sleep": self.clock.sleep, **options}
@@ -164,5 +153,5 @@ def fake() -> Iterator[FakeTwilio]:
 
 
 @pytest.fixture
-def service(sessions, engine, fake, tmp_path) -> Service:
-    return Service(sessions, engine, fake, tmp_path)
+def service(sessions, engine, fake, forks, tmp_path) -> Service:
+    return Service(sessions, engine, fake, forks, tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from nudges.outbound import reconcile
@@ -84,6 +86,26 @@ def test_a_clock_that_is_set_by_an_hour_in_the_middle_doubles_nothing(service, h
     service.fake.next(*[behaviour.accept()] * 2, behaviour.close(stored=True))
     service.send()
     service.clock.move(hours=hours)
+    service.live_on()
+    service.clock.move(hours=3)
+    service.live_on()
+    service.must_agree()
+
+
+@pytest.mark.parametrize("hours", [1, -1], ids=["forward", "back"])
+def test_a_clock_that_is_set_by_an_hour_while_a_lane_is_calling_doubles_nothing(service, monkeypatch, hours):
+    service.queue(8, pace=4.0, hours=3.0)
+    send, calls = service.channel.send, count(1)
+
+    def send_and_set_the_clock(outgoing):
+        accepted = send(outgoing)
+        if next(calls) == 3:
+            service.clock.move(hours=hours)
+        return accepted
+
+    monkeypatch.setattr(service.channel, "send", send_and_set_the_clock)
+    service.send(stay_seconds=5.0)
+    assert next(calls) > 3, "the clock was set while texts were still to be called"
     service.live_on()
     service.clock.move(hours=3)
     service.live_on()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 from sqlalchemy import event, func, select
@@ -16,46 +13,26 @@ from nudges import wiring as composition
 from nudges.factory import create_app
 from nudges.models.family import Parent
 from nudges.models.messages import Inbound
-from tests.conftest import ROOT
 from tests.support.fake_twilio.webhooks import post_to_flask
 
-# The web process: takes one text from a parent, and dies at the step that it is told.
-_TAKES_ONE_TEXT = """
-import sys
-from nudges import config, wiring
-from nudges.factory import create_app
-from tests.support import dying
-from tests.support.fake_twilio.server import FakeTwilio
-from tests.support.fake_twilio.webhooks import post_to_flask
-dying.die_at(sys.argv[1])
-client = create_app(wiring.build(config.load())).test_client()
-fake = FakeTwilio(app_url="http://127.0.0.1", public_url="https://texts.example.org", post=post_to_flask(client))
-fake.text_in(sys.argv[2], sys.argv[3], sid="SM" + "7" * 32)
-"""
+SID = "SM" + "7" * 32
 
 
 @pytest.mark.parametrize(
-    ("step", "body"),
+    ("where", "body"),
     [
-        pytest.param("before a text that came in is handled", "3", id="an answer, before"),
-        pytest.param("after a text that came in is handled, before the commit", "STOP", id="stop, before the commit"),
+        pytest.param("before_reading", "3", id="an answer, before it is read"),
+        pytest.param("before_commit", "STOP", id="stop, before the commit"),
     ],
 )
 def test_a_web_process_that_dies_during_a_webhook_leaves_nothing_half_done_and_the_retry_is_the_first(
-    service, tmp_path, step, body
+    service, where, body
 ):
     service.queue(1)
     with service.sessions() as session:
         phone = session.scalars(select(Parent)).one().phone
-    done = subprocess.run(
-        [sys.executable, "-c", _TAKES_ONE_TEXT, step, phone, body],
-        cwd=ROOT,
-        env={**os.environ, **service.environ, "NUDGES_RUN_SCHEDULER": "false"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    ended = service.forks.run("tests.support.killed", where, body, phone, SID, environ=service.environ)
+    assert ended.returncode == -signal.SIGKILL, ended.output[-2000:]
     with service.sessions() as session:
         assert session.scalar(select(func.count()).select_from(Inbound)) == 0
         assert session.scalars(select(Parent.status)).one() == "active"
@@ -64,7 +41,7 @@ def test_a_web_process_that_dies_during_a_webhook_leaves_nothing_half_done_and_t
     app = create_app(built)
     service.fake.webhooks._post = post_to_flask(app.test_client())
     for _ in range(2):  # Twilio's retry, and one more
-        status, _ = service.fake.text_in(phone, body, sid="SM" + "7" * 32)
+        status, _ = service.fake.text_in(phone, body, sid=SID)
         assert status == 200
     built.engine.dispose()
     with service.sessions() as session:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 from sqlalchemy import select
@@ -15,7 +12,6 @@ from nudges.alerts import unconfirmed
 from nudges.models.messages import Inbound, Outbox
 from nudges.models.on_call import AlertPage
 from nudges.models.safety import Alert, Hold
-from tests.conftest import ROOT
 from tests.support import factories
 from tests.support.factories import a_parent
 from tests.support.on_call import on_the_rota
@@ -27,8 +23,6 @@ SID = "SM" + "c" * 32
 @pytest.fixture
 def environ(engine, tmp_path):
     return {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
         "NUDGES_DATABASE_URL": engine.url.render_as_string(hide_password=False),
         "NUDGES_CHANNEL": "twilio",
         "NUDGES_PUBLIC_URL": "https://nudges.example.org",
@@ -49,11 +43,15 @@ def parent(sessions, now):
         return a_parent(session, people.family, now=now)
 
 
-def text_in(environ, parent, where):
+@pytest.fixture
+def text_in(forks, environ, parent):
     """Twilio posts the text to a process that dies `where`. Returns how it ended and what it answered."""
-    command = [sys.executable, "-m", "tests.support.killed", where, CRISIS, parent.phone, SID]
-    ended = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    return ended.returncode, ended.stdout
+
+    def post(where):
+        ended = forks.run("tests.support.killed", where, CRISIS, parent.phone, SID, environ=environ)
+        return ended.returncode, ended.output
+
+    return post
 
 
 def count(sessions, table, *where):
@@ -62,12 +60,12 @@ def count(sessions, table, *where):
 
 
 @pytest.mark.parametrize("where", ["before_commit", "before_answer"])
-def test_a_process_killed_between_text_and_reply_loses_nothing_and_doubles_nothing(environ, sessions, parent, where):
-    code, answer = text_in(environ, parent, where)
+def test_a_process_killed_between_text_and_reply_loses_nothing_and_doubles_nothing(text_in, sessions, where):
+    code, answer = text_in(where)
     assert (code, answer) == (-signal.SIGKILL, "")
     assert count(sessions, Alert) == (1 if where == "before_answer" else 0)
 
-    code, answer = text_in(environ, parent, "never")  # Twilio asks again, with the same id
+    code, answer = text_in("never")  # Twilio asks again, with the same id
     assert code == 0
     assert "988" in answer and answer.count("<Message") == 1
 
@@ -76,9 +74,9 @@ def test_a_process_killed_between_text_and_reply_loses_nothing_and_doubles_nothi
     assert count(sessions, AlertPage) == 1
 
 
-def test_if_nobody_asks_again_the_missing_receipt_pages_a_person(environ, sessions, parent, now):
+def test_if_nobody_asks_again_the_missing_receipt_pages_a_person(text_in, sessions, now):
     """The reply that died with its process stands as handed over, and no receipt for it ever comes."""
-    text_in(environ, parent, "before_answer")
+    text_in("before_answer")
     with sessions.begin() as session:
         reply = session.scalars(select(Outbox).where(Outbox.category == "crisis_reply")).one()
         unconfirmed.look(session, reply.attempted_at + unconfirmed.NO_WORD * 2)

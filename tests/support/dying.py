@@ -1,4 +1,4 @@
-"""A process of the service that dies by SIGKILL at one step of its work: `python -m tests.support.dying STEP SECONDS`.
+"""A process of the service that dies by SIGKILL at one step of its work: `main(step, seconds)` in a process of its own.
 
 It beats like the embedded engine, with the settings of the environment. The steps are wrapped here, from outside, so
 that the product knows nothing of dying. Without a step (`none`) it works until its seconds are over.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -17,7 +16,6 @@ from nudges import config
 from nudges import wiring as composition
 from nudges.channels.twilio import TwilioChannel
 from nudges.engine import ticks
-from nudges.inbound import handle
 from nudges.outbound import claiming, sender, settling
 
 # Step → what is wrapped, and whether it dies before or after.
@@ -28,8 +26,6 @@ STEPS: Final[dict[str, tuple[Any, str, bool]]] = {
     "after the provider answered": (TwilioChannel, "send", False),
     "before settling": (settling, "settle_all", True),
     "after settling": (settling, "settle_all", False),
-    "before a text that came in is handled": (handle, "receive", True),
-    "after a text that came in is handled, before the commit": (handle, "receive", False),
 }
 
 
@@ -45,16 +41,11 @@ def die_at(step: str) -> None:
     setattr(owner, name, deadly)
 
 
-def main() -> None:
-    step, seconds = sys.argv[1], float(sys.argv[2])
+def main(step: str, seconds: str) -> None:
     if step != "none":
         die_at(step)
     wiring = composition.build(config.load())
-    until = time.monotonic() + seconds
+    until = time.monotonic() + float(seconds)
     while time.monotonic() < until:
         ticks.send(wiring)
         time.sleep(0.05)
-
-
-if __name__ == "__main__":
-    main()

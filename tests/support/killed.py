@@ -1,7 +1,7 @@
 """A web process that is killed in the middle of a text: handles one signed webhook and dies where it is told to.
 
-python -m tests.support.killed WHERE BODY FROM SID, with the settings in the environment. WHERE is `before_commit`,
-`before_answer` or `never`; with `never` it prints the answer.
+`main(where, body, from, sid)` in a process of its own, with the settings in the environment. `where` is `before_reading`,
+`before_commit`, `before_answer` or `never`; with `never` it prints the answer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import os
 import signal
-import sys
 from typing import NoReturn
 
 from nudges import config, factory, wiring
@@ -29,6 +28,8 @@ def main(where: str, body: str, sender: str, sid: str) -> None:
     assert settings.twilio is not None
     built = wiring.build(settings)
     receive, once = handle.receive, hooks._once
+    if where == "before_reading":
+        handle.receive = lambda *args, **kwargs: kill()
     if where == "before_commit":
         handle.receive = lambda *args, **kwargs: (receive(*args, **kwargs), kill())
     if where == "before_answer":
@@ -47,7 +48,3 @@ def main(where: str, body: str, sender: str, sid: str) -> None:
     signature = base64.b64encode(hmac.new(key, signed.encode(), hashlib.sha1).digest()).decode()
     answer = app.test_client().post("/twilio/inbound", data=form, headers={"X-Twilio-Signature": signature})
     print(answer.text)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
