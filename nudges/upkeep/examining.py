@@ -114,6 +114,8 @@ def database_lines(engine: Engine, settings: Settings, now: datetime, machine: d
         with engine.connect() as connection:
             yield _version(connection.scalar(text(_VERSION[engine.dialect.name])), engine.dialect.name)
             yield _skew(connection.scalar(text(_CLOCK[engine.dialect.name])), machine, "clock", "the database's")
+            if engine.dialect.name == "postgresql":
+                yield durability({name: setting for name, setting in connection.execute(text(_DURABLE))})
         with Session(engine) as session:
             for check in readiness(session, now, expects_beats=session.get(Heartbeat, "plan") is not None):
                 yield ok(check.name, check.words) if check.is_ok else fail(check.name, _mend(check.name, check.words))
@@ -132,6 +134,9 @@ _CLOCK: Final = {
     "sqlite": "SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')",
     "postgresql": "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')",
 }
+_DURABLE: Final = (
+    "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
+)
 _MENDS: Final = {
     "beat": "start serve or a worker, or look into its log",
     "backlog": "look at Program, Sending: a paused lane, a slow pace, or no worker",
@@ -142,6 +147,18 @@ _MENDS: Final = {
 def _mend(name: str, words: str) -> str:
     mend = _MENDS.get(name.partition("_")[0])
     return words if mend is None else f"{words}: {mend}"
+
+
+def durability(settings: Mapping[str, str]) -> Line:
+    """Does PostgreSQL keep what it has committed when it crashes? If not, what was marked `sending` is sent again."""
+    off = sorted(name for name, setting in settings.items() if setting == "off")
+    if not off:
+        return ok("durability", "what is committed survives a crash")
+    return fail(
+        "durability",
+        f"{', '.join(off)} off: a crash of PostgreSQL forgets which texts were sent, and sends them again; "
+        "set to on in postgresql.conf",
+    )
 
 
 def _version(found: Any, kind: str) -> Line:

@@ -104,6 +104,22 @@ def test_a_check_that_breaks_is_a_line(env, monkeypatch):
 # ---------------------------------------------------------------- Twilio
 
 
+@pytest.mark.parametrize(
+    ("off", "status"), [((), "ok"), (("synchronous_commit",), "fail"), (("fsync", "full_page_writes"), "fail")]
+)
+def test_a_postgresql_that_forgets_in_a_crash_shows(off, status):
+    settings = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"} | dict.fromkeys(off, "off")
+    line = examining.durability(settings)
+    assert line.status == status and all(name in line.words for name in off)
+
+
+def test_a_postgresql_server_is_asked_what_it_keeps(env, postgres_engine):
+    """The tests' own server keeps nothing: it is thrown away."""
+    env.setenv("NUDGES_DATABASE_URL", postgres_engine.url.render_as_string(hide_password=False))
+    status, words = doctor()[1]["durability"]
+    assert status == "fail" and "fsync" in words
+
+
 @pytest.fixture
 def fake(env):
     with FakeTwilio() as fake:
