@@ -115,7 +115,7 @@ def database_lines(engine: Engine, settings: Settings, now: datetime, machine: d
             yield _version(connection.scalar(text(_VERSION[engine.dialect.name])), engine.dialect.name)
             yield _skew(connection.scalar(text(_CLOCK[engine.dialect.name])), machine, "clock", "the database's")
             if engine.dialect.name == "postgresql":
-                yield durability(dict(connection.execute(text(_DURABLE)).tuples().all()))
+                yield durability({row.name: row.setting for row in connection.execute(text(_DURABLE))})
         with Session(engine) as session:
             for check in readiness(session, now, expects_beats=session.get(Heartbeat, "plan") is not None):
                 yield ok(check.name, check.words) if check.is_ok else fail(check.name, _mend(check.name, check.words))
