@@ -12,7 +12,7 @@ from nudges.library import signing
 from nudges.models.messages import Inbound
 from nudges.models.on_call import CorpusText
 from nudges.models.program import Staff
-from nudges.models.safety import LedgerEntry
+from nudges.models.safety import Alert, LedgerEntry
 from tests.web.conftest import MONDAY
 
 PHRASE = {
@@ -230,3 +230,16 @@ def test_monitors_get_the_figures_without_personal_data(nobody) -> None:
     ):  # fmt: skip
         assert name in shown, name
     assert "Maria" not in shown and "+1312" not in shown
+
+
+@pytest.mark.parametrize(("alerts", "is_marked"), [(5, False), (6, True)])
+def test_a_turn_with_more_alerts_than_one_person_can_look_at_is_marked(dee, db, world, alerts, is_marked) -> None:
+    with db.begin() as session:
+        program_id = session.get_one(Staff, world.dee).program_id
+        for _ in range(alerts):
+            session.add(
+                Alert(program_id=program_id, level="check", severity=1, why="", title="Doubtful text", raised_at=MONDAY)
+            )
+    shown = dee.get("/admin/crisis").text
+    assert f"<td>{alerts}" in shown[shown.index("Busiest turns on call") :]
+    assert ("Too many for one turn" in shown) is is_marked

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import abort, flash, url_for
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -12,6 +13,7 @@ from nudges.alerts.topics import SUBJECTS
 from nudges.desk import drafting, drill, picture
 from nudges.inbound import handle
 from nudges.models.phrases import Drill
+from nudges.models.program import Staff
 from nudges.web.admin.crisis.areas import desk_area
 from nudges.web.context import now, program_of_staff, staff, transaction, wiring
 from nudges.web.pages import back_to, page
@@ -29,6 +31,7 @@ def index() -> Response:
             picture=picture.picture(db, staff().program_id, now=at),
             waiting=len(drafting.open_changes(db)),
             subjects=SUBJECTS,
+            names={person.id: person.name for person in db.scalars(select(Staff))},
             zone=program_of_staff(db).timezone,
             days=picture.WINDOW.days,
             every=drill.EVERY,
