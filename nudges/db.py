@@ -134,11 +134,6 @@ def blind_index(text: str) -> str:
     return _cipher().index(text)
 
 
-def opened(sealed: str) -> str:
-    """The text of a sealed value that was read as it is stored, by a caller that needs only some of them."""
-    return _cipher().open(sealed)
-
-
 def seal(text: str) -> str:
     """What a sealed column stores for a text, under the installation's first key."""
     return _cipher().seal(text)
@@ -150,7 +145,7 @@ def seal_all(texts: Sequence[str]) -> list[str]:
 
 
 def unseal(stored: str) -> str:
-    """The text that a sealed column stored."""
+    """The text of a sealed value that was read as it is stored, by a caller that needs only some of them."""
     return _cipher().open(stored)
 
 

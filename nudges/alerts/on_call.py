@@ -86,16 +86,6 @@ def is_in_rota(session: Session, program_id: int, role: str) -> bool:
     return session.scalar(row) is not None
 
 
-def safeguarding_leads(session: Session, program_id: int) -> Sequence[Staff]:
-    """Who may be told of an abuse disclosure first, and may clear what follows from it."""
-    return session.scalars(
-        select(Staff)
-        .join(StaffDuty, StaffDuty.staff_id == Staff.id)
-        .where(Staff.program_id == program_id, Staff.is_active, StaffDuty.is_safeguarding_lead)
-        .order_by(Staff.id)
-    ).all()
-
-
 def duty_of(session: Session, staff_id: int) -> StaffDuty:
     """A person's safety duties; a new row when they have none yet."""
     row = session.get(StaffDuty, staff_id)

@@ -217,13 +217,6 @@ def mark_key_date(
     return row
 
 
-def cancel_key_date(
-    session: Session, parent: Parent, kind: str, nth: int, *, now: datetime, staff_id: int | None = None
-) -> KeyDate:
-    """Call a date off: nothing hangs on it any more. Raises EnrollError."""
-    return mark_key_date(session, parent, kind, nth, "cancelled", now=now, staff_id=staff_id)
-
-
 def change_profile(
     session: Session, parent: Parent, changes: Mapping[str, Any], *, now: datetime, staff_id: int | None = None
 ) -> None:

@@ -1,8 +1,8 @@
 """One inbound text from the door to the answer: stored, screened, acted on, answered, in one transaction.
 
-The order is the promise: the same text twice is one text; the raw text is stored before anything is understood;
-every text is screened for danger, whoever sends it and whatever else it says; only then do the words count by which
-people leave, ask for help, join, answer or write to a person.
+The order is the promise: the same text twice is one text; every text is screened for danger, whoever sends it and
+whatever else it says, and stored as it came, with what the screen said, before anything is done about it; only then do
+the words count by which people leave, ask for help, join, answer or write to a person.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def receive(
     `alone` is what `read_alone` said of this text; without it the screen reads it here.
 
     1. texts of one number wait for each other; one that was handled already gets the same answer, with no effect
-    2. the text is stored as it came
+    2. the text is screened, and stored as it came
     3. danger: alert, hold and instructions, and still the opt-out that the same text may hold
     4. otherwise the first of STEPS that takes it, and last a person's inbox
     5. what was done, and what was answered, stands in the stored row

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Text, bindparam, select, type_coerce, union_all
 from sqlalchemy.orm import Session
 
-from nudges.db import opened
+from nudges.db import unseal
 from nudges.models.messages import Inbound, Outbox
 
 REACH: Final = timedelta(hours=6)  # the longest that a step of the handling looks back
@@ -29,7 +29,7 @@ class Earlier:
 
     @property
     def body(self) -> str:
-        return opened(self.sealed)
+        return unseal(self.sealed)
 
 
 # Statements are built once: for each text anew, that costs more than the database does.

@@ -13,7 +13,6 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from nudges.db import UTCDateTime, as_given, ids_given, pairs_given, unindexed, unseal
-from nudges.families.withdrawing import withdraw_queued
 from nudges.models.messages import Outbox, OutboxEvent
 from nudges.models.program import Lane
 from nudges.outbound.status import ALLOWED, QUEUED, SENDING, TERMINAL
@@ -28,7 +27,6 @@ PRIORITY: Final[Mapping[str, int]] = {
     "nudge": 5,
 }
 URGENT: Final = frozenset({"crisis_reply", "staff_page"})
-PURGED: Final = "the parent asked us to stop"
 LAST_MOMENTS: Final = timedelta(seconds=30)  # two texts at once read like an alarm, and carriers filter them
 NO_LANE: Final = "This program has no sender. Add a lane before enrolling anyone."
 
@@ -310,11 +308,6 @@ def move(
 def postpone(session: Session, outbox_id: int, *, until: datetime) -> None:
     """Leave a queued text for later."""
     session.connection().execute(_POSTPONE, {"text": outbox_id, "until": until})
-
-
-def purge(session: Session, parent_id: int, *, now: datetime, reason: str = PURGED) -> int:
-    """Take back everything queued for a parent; how many texts that were."""
-    return withdraw_queued(session, parent_id, reason=reason, now=now)
 
 
 def unsettled(session: Session, status: str, *, before: datetime, limit: int = 100) -> Sequence[Outbox]:

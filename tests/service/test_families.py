@@ -152,7 +152,7 @@ def test_a_date_that_moves_keeps_its_first_day_and_is_planned_anew(session, peop
     row = session.scalars(select(KeyDate)).one()
     assert (row.first_at, row.at) == (now + timedelta(days=3), now + timedelta(days=9))
     assert session.get(Parent, parent.id).next_at == now
-    care.cancel_key_date(session, parent, "session", 1, now=now)
+    care.mark_key_date(session, parent, "session", 1, "cancelled", now=now)
     assert row.status == "cancelled"
     with pytest.raises(EnrollError, match="no session 2"):
         care.move_key_date(session, parent, "session", 2, now, now=now)

@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from nudges.channels import twilio_webhooks
+from nudges.families.withdrawing import withdraw_queued
 from nudges.models.messages import STATUSES, Outbox
 from nudges.outbound import outbox
 from nudges.outbound.status import ALLOWED, TERMINAL, may_move, of_provider
@@ -78,10 +79,10 @@ def test_an_empty_text_is_refused(session, people, now):
         a_text(session, a_parent(session, people.family, now=now), now=now, body="")
 
 
-def test_a_purge_takes_back_what_is_queued_and_nothing_else(session, people, row, now):
+def test_withdrawing_takes_back_what_is_queued_and_nothing_else(session, people, row, now):
     parent_id = row.parent_id
     sending = a_text(session, a_parent(session, people.family, now=now), now=now)
     assert outbox.claim(session, sending, claimed_by="a:1", now=now)
-    assert outbox.purge(session, parent_id, now=now + timedelta(seconds=1)) == 1
-    assert outbox.purge(session, sending.parent_id, now=now) == 0
+    assert withdraw_queued(session, parent_id, reason="asked to stop", now=now + timedelta(seconds=1)) == 1
+    assert withdraw_queued(session, sending.parent_id, reason="asked to stop", now=now) == 0
     assert set(session.scalars(select(Outbox.status))) == {"cancelled", "sending"}
