@@ -23,6 +23,7 @@ from nudges import config, db
 from nudges import wiring as composition
 from nudges.channels.fake import FakeChannel
 from nudges.crisis import edition
+from nudges.crisis import screen as door
 from nudges.crisis.screen import screen
 from nudges.db import Base, Cipher, make_engine, make_sessions, use_cipher
 from nudges.families import staff
@@ -51,7 +52,8 @@ def migrate(url: str, revision: str = "head") -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _dear_things_are_cheap() -> Iterator[None]:
-    """In this process the shipped library is read once, passwords are hashed lightly and no file is flushed to disk.
+    """In this process the shipped library is read once, passwords are hashed lightly, no file is flushed to disk, and
+    the crisis screen may take its time: on a machine that is busy with tests a text must not become a doubt.
 
     The processes that tests start have none of it, and tests/rules/test_as_shipped.py asks for what is replaced here.
     """
@@ -68,6 +70,7 @@ def _dear_things_are_cheap() -> Iterator[None]:
         patch.setattr(db, "_prepare_sqlite", prepare_without_flushing)
         patch.setattr(staff, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         patch.setattr(composition, "load_library", load_library)
+        patch.setattr(door, "BUDGET_SECONDS", 60.0)
         yield
 
 

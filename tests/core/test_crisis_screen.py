@@ -170,7 +170,8 @@ def test_a_failure_inside_becomes_a_safety_check(monkeypatch: pytest.MonkeyPatch
     assert "failed" in found.why and "boom" not in found.why
 
 
-def test_running_out_of_time_becomes_a_safety_check() -> None:
+def test_running_out_of_time_becomes_a_safety_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "BUDGET_SECONDS", 0.25)
     seconds = count(step=1)
     found = door._Reader(lambda: float(next(seconds))).screen("hello there my friend", (), (), False)
     assert found.level is Level.CHECK

@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 _AS_SHIPPED = """
 import json, sys
 from nudges import db, wiring
+from nudges.crisis import screen
 from nudges.families import staff
 from schedules import catalog
 engine = db.make_engine("sqlite:///" + sys.argv[1])
@@ -22,6 +23,7 @@ print(json.dumps({
     "synchronous": synchronous,
     "memory": staff._hasher.memory_cost,
     "rounds": staff._hasher.time_cost,
+    "budget": screen.BUDGET_SECONDS,
     "reads_the_library": wiring.load_library is catalog.load_library,
 }))
 """
@@ -48,3 +50,8 @@ def test_a_stolen_password_hash_is_dear_to_guess(shipped):
 
 def test_the_service_reads_the_library_that_its_settings_name(shipped):
     assert shipped["reads_the_library"]
+
+
+def test_a_text_that_takes_too_long_to_screen_is_a_doubt_after_a_quarter_of_a_second(shipped):
+    """The time-out itself is in tests/core/test_crisis_screen.py."""
+    assert shipped["budget"] == 0.25
