@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select, text
 
+from nudges.alerts import on_call
 from nudges.crisis import edition
 from nudges.crisis.values import Level
 from nudges.desk import corpus, versions
 from nudges.library import signing
 from nudges.models.messages import Inbound
 from nudges.models.on_call import CorpusText
-from nudges.models.program import Staff
+from nudges.models.program import Program, Staff
 from nudges.models.safety import Alert, LedgerEntry
 from tests.web.conftest import MONDAY
 
@@ -234,12 +235,34 @@ def test_monitors_get_the_figures_without_personal_data(nobody) -> None:
 
 @pytest.mark.parametrize(("alerts", "is_marked"), [(5, False), (6, True)])
 def test_a_turn_with_more_alerts_than_one_person_can_look_at_is_marked(dee, db, world, alerts, is_marked) -> None:
-    with db.begin() as session:
-        program_id = session.get_one(Staff, world.dee).program_id
-        for _ in range(alerts):
-            session.add(
-                Alert(program_id=program_id, level="check", severity=1, why="", title="Doubtful text", raised_at=MONDAY)
-            )
+    _raise_doubts(db, world, alerts, in_a_turn=True)
     shown = dee.get("/admin/crisis").text
     assert f"<td>{alerts}" in shown[shown.index("Busiest turns on call") :]
     assert ("Too many for one turn" in shown) is is_marked
+
+
+def test_alerts_of_a_month_without_turns_are_nobodys_heavy_turn(dee, db, world) -> None:
+    _raise_doubts(db, world, 6, in_a_turn=False)
+    shown = dee.get("/admin/crisis").text
+    assert "the standing order counts" in shown and "Too many for one turn" not in shown
+
+
+def _raise_doubts(db, world, alerts: int, *, in_a_turn: bool) -> None:
+    with db.begin() as session:
+        program = session.scalars(select(Program)).one()
+        for weekday in range(7) if in_a_turn else ():
+            on_call.add_shift(
+                session,
+                program,
+                role="first",
+                weekday=weekday,
+                staff_id=world.dee,
+                by="staff:1",
+                now=MONDAY,
+                start_minute=0,
+                end_minute=0,
+            )
+        for _ in range(alerts):
+            session.add(
+                Alert(program_id=program.id, level="check", severity=1, why="", title="Doubtful", raised_at=MONDAY)
+            )
