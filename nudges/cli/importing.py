@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from nudges.cli.ready import ready
 from nudges.families import intake, intake_file
@@ -55,7 +56,7 @@ def _import(built: Wiring, file: Path, *, applies: bool, email: str | None) -> b
             raise IntakeError("There is no program yet. Make one: python -m nudges create-admin")
         if built.settings.production:
             intake.refuse_unsigned_crisis(session, program.id)
-        by = _staff_id(built, email)
+        by = _staff_id(session, email)
         reading = intake_file.read(
             file.read_bytes(), country=program.country, timezone=program.timezone, today=now.date()
         )
@@ -73,11 +74,10 @@ def _import(built: Wiring, file: Path, *, applies: bool, email: str | None) -> b
     return bool(faults)
 
 
-def _staff_id(built: Wiring, email: str | None) -> int | None:
+def _staff_id(session: Session, email: str | None) -> int | None:
     if email is None:
         return None
-    with built.sessions() as session:
-        found = session.scalar(select(Staff.id).where(Staff.email == email.lower(), Staff.is_active))
+    found = session.scalar(select(Staff.id).where(Staff.email == email.lower(), Staff.is_active))
     if found is None:
         raise IntakeError(f"Nobody signs in as {email}.")
     return found

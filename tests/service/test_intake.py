@@ -289,6 +289,18 @@ def test_apply_imports_what_is_well_and_keeps_the_rest_in_a_file(run, sessions, 
         assert session.scalar(select(func.count()).select_from(Parent)) == 1
 
 
+def test_the_command_records_the_consents_in_the_name_of_whoever_imports(run, sessions, people):
+    answer, _ = run(a_file(GOOD), "--apply", "--by", people.ana.email.upper())
+    assert answer.exit_code == 0, answer.output
+    with sessions() as session:
+        assert session.scalars(select(Consent.staff_id)).all() == [people.ana.id]
+
+
+def test_whoever_imports_must_be_able_to_sign_in(run, people):
+    answer, _ = run(a_file(GOOD), "--apply", "--by", "nobody@clinic.example")
+    assert answer.exit_code == 1 and "Nobody signs in as nobody@clinic.example" in answer.output
+
+
 def test_a_file_that_cannot_be_read_is_a_sentence(run, people):
     answer, _ = run(b"name\n")
     assert answer.exit_code == 1 and "missing" in answer.output and "Traceback" not in answer.output
