@@ -211,11 +211,6 @@ def open_alert_of_stranger(session: Session, *, program_id: int, number_index: s
     return session.scalar(_OF_STRANGER, {"program_id": program_id, "number": number_index})
 
 
-def events_of(session: Session, alert: Alert) -> Sequence[AlertEvent]:
-    """What happened to an alert, in order."""
-    return session.scalars(select(AlertEvent).where(AlertEvent.alert_id == alert.id).order_by(AlertEvent.id)).all()
-
-
 def last_crisis_at(session: Session, *, parent_id: int) -> datetime | None:
     """When this parent's latest alert was raised or added to."""
     return session.scalar(

@@ -41,16 +41,6 @@ def countries(edition: Edition | None = None) -> Mapping[str, Country]:
     return (edition or in_force()).countries
 
 
-def overdue(today: date) -> tuple[str, ...]:
-    """Lines whose review is due, as `US poison`: an admin must call them."""
-    return tuple(
-        f"{code} {name}"
-        for code, country in countries().items()
-        for name, line in country.lines.items()
-        if country.enabled and _is_overdue(line, today)
-    )
-
-
 def reply(
     screening: Screening,
     *,
@@ -77,24 +67,13 @@ def reply(
 
 def written(key: str, *, lang: Lang, country: str, alerted: bool, by: Edition) -> str:
     """The reply of this name as `by` would send it. Raises KeyError for a name that there is not."""
-    return _compose(key, lang, country, _ending(key, lang, alerted, by), by)
+    return _compose(key, lang, country, _state(lang, alerted, by), by)
 
 
 def here_still(*, lang: Lang, country: str = "US", alerted: bool, today: date | None = None) -> str:
     """The shorter answer to a second text of the same kind in an open episode."""
     edition = in_force()
     return _compose("here_still", lang, country, _state(lang, alerted, edition), edition, today)
-
-
-def help_card(lang: Lang, country: str = "US") -> str:
-    """The emergency line that goes with the answer to HELP."""
-    return _compose("help_card", lang, country, "", in_force())
-
-
-def safety_check(*, lang: Lang, country: str = "US") -> str:
-    """The gentle question of level `check`."""
-    edition = in_force()
-    return _compose("check", lang, country, _state(lang, False, edition), edition)
 
 
 def guess_lang(text: str) -> Lang:
@@ -117,17 +96,13 @@ def for_sign_off(country: str) -> Mapping[str, tuple[tuple[str, str], ...]]:
     langs: tuple[tuple[Lang, str], ...] = (("en", "English"), ("es", "Spanish"))
     return {
         key: tuple(
-            (f"{name}, {label}", _compose(key, lang, country, _ending(key, lang, alerted, edition), edition))
+            (f"{name}, {label}", _compose(key, lang, country, _state(lang, alerted, edition), edition))
             for lang, name in langs
             for label, alerted in states
         )
         for key in edition.wording["en"]
         if key not in STATES
     }
-
-
-def _ending(key: str, lang: Lang, alerted: bool, edition: Edition) -> str:
-    return "" if key == "help_card" else _state(lang, alerted, edition)
 
 
 class _Held(NamedTuple):

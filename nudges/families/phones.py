@@ -59,8 +59,3 @@ def _is_of_our_countries(number: phonenumbers.PhoneNumber) -> bool:
 def ending(phone: str) -> str:
     """The last four digits, for pages where staff must tell two numbers apart."""
     return phone[-4:]
-
-
-def is_fictional(phone: str) -> bool:
-    """Whether the number belongs to nobody, as all of the demo's do."""
-    return _FICTIONAL.fullmatch(phone) is not None

@@ -139,13 +139,6 @@ def unassign(session: Session, family: Family, staff: Staff, *, by: str, now: da
         _record_assignment(session, family, staff, "family.unassigned", by=by, now=now)
 
 
-def may_see(session: Session, staff: Staff, family_id: int) -> bool:
-    """Counselors see the families assigned to them; admins, who assign, see all of their program."""
-    if staff.role == "admin":
-        return session.scalar(select(Family.program_id).where(Family.id == family_id)) == staff.program_id
-    return session.get(FamilyStaff, (family_id, staff.id)) is not None
-
-
 def counselors_of(session: Session, family_id: int) -> list[Staff]:
     """Who looks after a family, longest account first."""
     return list(

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nudges.families import snapshots, wording
-from nudges.models.family import Family, Parent
+from nudges.models.family import Parent
 from nudges.models.messages import Inbound, Outbox
 from nudges.models.program import Program
 from nudges.models.safety import LedgerEntry
@@ -63,13 +63,6 @@ class Entry:
     outbox_id: int | None = None
     inbound_id: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
-
-
-def for_family(session: Session, family: Family, *, now: datetime, ideas: Sequence[Idea] = ()) -> list[Entry]:
-    """Every parent's entries, oldest first; `parent_id` tells them apart."""
-    parents = session.scalars(select(Parent).where(Parent.family_id == family.id).order_by(Parent.id)).all()
-    entries = [entry for parent in parents for entry in for_parent(session, parent, now=now, ideas=ideas)]
-    return sorted(entries, key=lambda entry: (entry.at, entry.parent_id))
 
 
 def for_parent(session: Session, parent: Parent, *, now: datetime, ideas: Sequence[Idea] = ()) -> list[Entry]:

@@ -17,6 +17,7 @@ from nudges.models.safety import Alert, AlertEvent, Hold, LedgerEntry
 from tests.support import factories
 from tests.support.factories import a_parent
 from tests.support.on_call import an_alert
+from tests.support.on_call import events as events_of
 
 ANA, BEN, CAL = "+13125550171", "+13125550172", "+13125550173"
 MINUTE = timedelta(minutes=1)
@@ -59,7 +60,7 @@ def test_a_second_text_of_an_open_episode_joins_its_alert(session, people, paren
     assert second.alert.id == first.alert.id
     assert (first.is_new, second.is_new, second.is_worse) == (True, False, False)
     assert session.scalar(select(func.count(Alert.id))) == 1
-    events = [event.event for event in raising.events_of(session, first.alert)]
+    events = [event.event for event in events_of(session, first.alert)]
     assert events == ["raised", "paged", "text"]
 
 
@@ -253,7 +254,7 @@ def test_a_lost_page_calls_the_next_people_at_once(session, people, parent, now)
     (page,) = page_texts(session)
     paging.report_undelivered(session, page, now + MINUTE)
     assert paged_people(session) == [people.ana.id, people.ana.id, people.ben.id]
-    assert "page_undelivered" in [event.event for event in raising.events_of(session, alert)]
+    assert "page_undelivered" in [event.event for event in events_of(session, alert)]
 
 
 def test_a_warning_about_a_lost_reply_outlives_a_worse_text(session, people, parent, now):
@@ -275,7 +276,7 @@ def test_the_second_to_acknowledge_is_told_and_their_note_is_kept(session, peopl
     assert acknowledging.acknowledge(session, alert, people.ana.id, "I call", now)
     assert not acknowledging.acknowledge(session, alert, people.ben.id, "me too", now)
     assert alert.acknowledged_by == people.ana.id
-    assert [e.note for e in raising.events_of(session, alert)][-1] == "me too"
+    assert [e.note for e in events_of(session, alert)][-1] == "me too"
 
 
 @pytest.mark.parametrize(
@@ -353,7 +354,7 @@ def test_releasing_a_hold_says_who_and_why_and_happens_once(session, people, par
     assert holds.release_hold(session, hold, people.ana.id, "Spoke with her, safe plan made.", "continue", later)
     assert not holds.release_hold(session, hold, people.ben.id, "me too", "continue", later)
     assert (hold.released_by, hold.release_reason) == (people.ana.id, "Spoke with her, safe plan made.")
-    events = raising.events_of(session, session.get_one(Alert, hold.alert_id))
+    events = events_of(session, session.get_one(Alert, hold.alert_id))
     assert events[-1].event == "hold_released"
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from nudges.alerts import holds, paging, raising
+from nudges.alerts import holds, paging
 from nudges.crisis.values import Level, Screening
 from nudges.inbound.texts import Deps
 from nudges.models.family import Consent
@@ -16,6 +16,7 @@ from nudges.models.safety import Alert, AlertEvent, Hold, LedgerEntry, Task
 from nudges.models.sequences import Enrollment
 from tests.support import factories
 from tests.support.factories import LIBRARY, a_parent
+from tests.support.on_call import events as events_of
 from tests.support.texting import ANA, alerts, last_inbound, people_with_ana_on_call, queue_a_nudge, tasks, texting
 
 CRISIS = "she swallowed the whole bottle of pills and wont wake up"
@@ -189,7 +190,7 @@ def test_the_same_danger_again_gets_a_short_reply_at_most_every_five_minutes(ses
     assert [len(texts) for texts in bodies] == [1, 1, 0, 1, 0]
     assert bodies[1] == bodies[3] != bodies[0]
     (alert,) = alerts(session)
-    assert [event.event for event in raising.events_of(session, alert)].count("text") == 4
+    assert [event.event for event in events_of(session, alert)].count("text") == 4
 
 
 def test_a_worse_text_is_answered_at_once(session, parent, text, now):
@@ -223,7 +224,7 @@ def test_an_ordinary_text_during_an_episode_is_on_the_alert_and_moves_no_sequenc
     text(parent, SELF_HARM)
     answer = text(parent, "we are on our way to the hospital", at=now + 20 * MINUTE)
     (alert,) = alerts(session)
-    assert raising.events_of(session, alert)[-1].inbound_id == last_inbound(session).id
+    assert events_of(session, alert)[-1].inbound_id == last_inbound(session).id
     assert all("911" in reply for reply in answer.texts)
     assert tasks(session) == []
 
