@@ -1,8 +1,7 @@
-"""Families: the list with its search, and one family's page."""
+"""Families: the page of the list, and one family's page."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,27 +21,15 @@ from nudges.models.program import Program, Staff
 from nudges.models.safety import Alert, Hold, Task
 from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion
 from nudges.web.context import now, program_of_staff, staff, transaction, wiring
-from nudges.web.counselor import timeline_view
+from nudges.web.counselor import family_list, timeline_view
 from nudges.web.counselor.timeline_view import TimelineView
 from nudges.web.forms import Form
-from nudges.web.guards import counselor_area, family_or_404, parent_or_404, visible_families
+from nudges.web.guards import counselor_area, family_or_404, parent_or_404
 from nudges.web.pages import page
 from schedules import catalog
 
 area = counselor_area("families", __name__)
 Row = TypeVar("Row", Alert, Task)
-LEAST_DIGITS = 3  # fewer would match half of all numbers
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FamilyRow:
-    """A family as the list shows it."""
-
-    family: Family
-    parents: Sequence[Parent]
-    sequences: Sequence[str]
-    has_alert: bool
-    is_held: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,55 +60,9 @@ def search() -> Response:
 
 def _list(query: str) -> Response:
     with transaction() as db:
-        rows = [row for row in _rows(db) if matches(query, row)]
+        found = family_list.listing(db, staff(), query)
         zone = program_of_staff(db).timezone
-    rows.sort(key=lambda row: (not row.has_alert, not row.is_held, row.family.code))
-    return page("families/index.html", fragment="families/_rows.html", rows=rows, query=query, zone=zone)
-
-
-def _rows(db: Session) -> list[FamilyRow]:
-    families = db.scalars(select(Family).where(*visible_families(staff()))).all()
-    ids = [family.id for family in families]
-    parents: dict[int, list[Parent]] = {}
-    for parent in db.scalars(select(Parent).where(Parent.family_id.in_(ids)).order_by(Parent.id)):
-        parents.setdefault(parent.family_id, []).append(parent)
-    running: dict[int, list[str]] = {}
-    for family_id, key in db.execute(
-        select(Parent.family_id, Enrollment.sequence_key)
-        .join(Enrollment, Enrollment.parent_id == Parent.id)
-        .where(Parent.family_id.in_(ids), Enrollment.status == "active")
-        .distinct()
-    ):
-        running.setdefault(family_id, []).append(key)
-    alerted = set(db.scalars(select(Alert.family_id).where(Alert.family_id.in_(ids), Alert.status != "resolved")))
-    held = set(db.scalars(select(Hold.family_id).where(Hold.family_id.in_(ids), Hold.released_at.is_(None))))
-    return [
-        FamilyRow(
-            family=family,
-            parents=parents.get(family.id, []),
-            sequences=sorted(running.get(family.id, [])),
-            has_alert=family.id in alerted,
-            is_held=family.id in held,
-        )
-        for family in families
-    ]
-
-
-def matches(query: str, row: FamilyRow) -> bool:
-    """By code or name, or by the digits of a number. Names and numbers are sealed, so this is done in memory."""
-    wanted = query.casefold().strip()
-    if not wanted:
-        return True
-    digits = re.sub(r"\D", "", query)
-    return (
-        wanted in row.family.code.casefold()
-        or any(wanted in parent.name.casefold() for parent in row.parents)
-        or (
-            len(digits) >= LEAST_DIGITS
-            and not re.search(r"[a-z]", wanted)
-            and any(digits in parent.phone for parent in row.parents)
-        )
-    )
+    return page("families/index.html", fragment="families/_rows.html", found=found, query=query, zone=zone)
 
 
 @area.get("/families/<int:family_id>")
