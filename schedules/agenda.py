@@ -6,10 +6,11 @@ step by its sending; key dates are read at each look, so a moved session moves e
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from schedules import beside, localtime
+from schedules.changing import changed, once_each
 from schedules.policy import Policy
 from schedules.values import Anchor, Enrollment, Kind, Pending, Sequence, Slot, Step, Thread, When
 
@@ -18,6 +19,7 @@ _BY_SENDING = (Anchor.STEP, Anchor.TRY, Anchor.ANSWER)
 _LEADING = ("go", "ask", "reply", "next_window", "again")
 
 
+@once_each
 def led_to(sequence: Sequence) -> frozenset[str]:
     """Steps that only an answer or a word leads to."""
     effects = [e for step in sequence.steps for a in step.answers.values() for e in (*a.then, *a.twice, *a.if_ordered)]
@@ -71,7 +73,7 @@ def add(
     kept = tuple(p for p in enrollment.agenda if p.step != step_id or p.which != which)
     cycle = next_cycle(enrollment, step_id)
     pending = Pending(step=step_id, cycle=cycle, which=which, base=base, nth=nth, not_before=not_before)
-    return replace(enrollment, agenda=(*kept, pending))
+    return changed(enrollment, agenda=(*kept, pending))
 
 
 def counts_from_answer(step: Step) -> bool:
@@ -94,7 +96,7 @@ def _base_for(when: When, at: datetime, zone: str) -> datetime:
 def ask_again(enrollment: Enrollment, asked: Pending, at: datetime, zone: str) -> Enrollment:
     """The enrollment with the question of `asked` due once more at `at`, unless it is answered before."""
     step = enrollment.sequence.by_id[asked.step]
-    again = replace(
+    again = changed(
         asked,
         cycle=next_cycle(enrollment, asked.step),
         base=_base_for(step.when[asked.which], at, zone),
@@ -102,14 +104,14 @@ def ask_again(enrollment: Enrollment, asked: Pending, at: datetime, zone: str) -
         replans=0,
         asked_again=True,
     )
-    return replace(enrollment, agenda=(*enrollment.agenda, again))
+    return changed(enrollment, agenda=(*enrollment.agenda, again))
 
 
 def without_second_asking(enrollment: Enrollment, step_id: str) -> Enrollment:
     """The question has its answer (or never went out): nobody asks again, and nobody tells people."""
     kept = tuple(p for p in enrollment.agenda if p.step != step_id or not p.asked_again)
     instants = {key: at for key, at in enrollment.instants.items() if key != silent_key(step_id)}
-    return replace(enrollment, agenda=kept, instants=instants)
+    return changed(enrollment, agenda=kept, instants=instants)
 
 
 def silent_key(step_id: str) -> str:
@@ -119,19 +121,26 @@ def silent_key(step_id: str) -> str:
 
 def remove(enrollment: Enrollment, pending: Pending) -> Enrollment:
     cycles = {**enrollment.cycles, pending.step: max(pending.cycle, enrollment.cycles.get(pending.step, 0))}
-    return replace(enrollment, agenda=tuple(p for p in enrollment.agenda if p != pending), cycles=cycles)
+    return changed(enrollment, agenda=tuple(p for p in enrollment.agenda if p != pending), cycles=cycles)
 
 
 def after_sending(enrollment: Enrollment, step_id: str, sent_at: datetime) -> Enrollment:
     """Adds what hangs on the sending of `step_id`."""
-    led = led_to(enrollment.sequence)
-    for step in enrollment.sequence.steps:
-        if step.id in led:
-            continue
-        for which, when in enumerate(step.when):
-            if when.anchor is Anchor.STEP and when.step == step_id:
-                enrollment = add(enrollment, step.id, sent_at, which=which)
+    for follower, which in _followers(enrollment.sequence).get(step_id, ()):
+        enrollment = add(enrollment, follower, sent_at, which=which)
     return enrollment
+
+
+@once_each
+def _followers(sequence: Sequence) -> Mapping[str, Iterable[tuple[str, int]]]:
+    """By step, what hangs on its sending: a step, and which of its moments. Not what an answer leads to."""
+    led = led_to(sequence)
+    found: dict[str, list[tuple[str, int]]] = {}
+    for step in sequence.steps:
+        for which, when in enumerate(step.when):
+            if when.anchor is Anchor.STEP and when.step is not None and step.id not in led:
+                found.setdefault(when.step, []).append((step.id, which))
+    return found
 
 
 def repeat(enrollment: Enrollment, pending: Pending, base: datetime) -> Enrollment:
@@ -154,20 +163,27 @@ def repeat(enrollment: Enrollment, pending: Pending, base: datetime) -> Enrollme
         base=None if when.anchor is Anchor.GATE else base,
         nth=pending.nth,
     )
-    return replace(enrollment, agenda=(*enrollment.agenda, pending))
+    return changed(enrollment, agenda=(*enrollment.agenda, pending))
 
 
 def with_each_session(enrollment: Enrollment, thread: Thread, now: datetime) -> Enrollment:
     """Adds the rounds of "every session" steps for sessions that have been recorded since."""
-    if not any(key.kind == "session" for key in thread.key_dates):
+    by_session = _by_session(enrollment.sequence)
+    if not by_session or not any(key.kind == "session" for key in thread.key_dates):
         return enrollment
-    for step in enrollment.sequence.steps:
-        for which, when in enumerate(step.when):
-            if when.anchor is Anchor.SESSION and when.nth == 0 and is_wished(step, thread):
-                enrollment = _each_session(enrollment, thread, step, which, now)
-            elif when.anchor is Anchor.SESSION and step.kind in _FOLLOWS_A_MOVE:
-                enrollment = _moved_session(enrollment, thread, step, which)
+    for step, which, when in by_session:
+        if when.nth == 0 and is_wished(step, thread):
+            enrollment = _each_session(enrollment, thread, step, which, now)
+        elif step.kind in _FOLLOWS_A_MOVE:
+            enrollment = _moved_session(enrollment, thread, step, which)
     return enrollment
+
+
+@once_each
+def _by_session(sequence: Sequence) -> tuple[tuple[Step, int, When], ...]:
+    """The steps that hang on sessions, with the moment that does."""
+    moments = ((step, which, when) for step in sequence.steps for which, when in enumerate(step.when))
+    return tuple((step, which, when) for step, which, when in moments if when.anchor is Anchor.SESSION)
 
 
 def _moved_session(enrollment: Enrollment, thread: Thread, step: Step, which: int) -> Enrollment:
@@ -180,13 +196,14 @@ def _moved_session(enrollment: Enrollment, thread: Thread, step: Step, which: in
         return enrollment
     instants = {key: at for key, at in enrollment.instants.items() if key != f"sent {step.id}"}
     pending = Pending(step=step.id, cycle=next_cycle(enrollment, step.id), which=which, nth=when.nth)
-    return replace(enrollment, agenda=(*enrollment.agenda, pending), instants=instants)
+    return changed(enrollment, agenda=(*enrollment.agenda, pending), instants=instants)
 
 
 def awaits_sessions(enrollment: Enrollment) -> bool:
     """Does an open-ended sequence (REMIND) live on for sessions that nobody has recorded yet?"""
-    each = any(w.anchor is Anchor.SESSION and w.nth == 0 for step in enrollment.sequence.steps for w in step.when)
-    return each and enrollment.sequence.lasts_days is None
+    if enrollment.sequence.lasts_days is not None:
+        return False
+    return any(when.nth == 0 for _, _, when in _by_session(enrollment.sequence))
 
 
 def is_wished(step: Step, thread: Thread) -> bool:
@@ -204,7 +221,7 @@ def _each_session(enrollment: Enrollment, thread: Thread, step: Step, which: int
         if step.kind is Kind.REMINDER and step.on_wish is None and _reminded_elsewhere(key.nth, enrollment, thread):
             continue
         pending = Pending(step=step.id, cycle=next_cycle(enrollment, step.id), which=which, nth=key.nth)
-        enrollment = replace(enrollment, agenda=(*enrollment.agenda, pending), facts={**enrollment.facts, known: 1})
+        enrollment = changed(enrollment, agenda=(*enrollment.agenda, pending), facts={**enrollment.facts, known: 1})
     return enrollment
 
 
@@ -240,7 +257,7 @@ def start(
     if step is None:
         first = first_agenda(sequence, now)
         agenda = first if spacing_days is None else _spaced(first, sequence, now, spacing_days, zone)
-        enrollment = replace(enrollment, agenda=agenda)
+        enrollment = changed(enrollment, agenda=agenda)
         for said in at_once(sequence):
             enrollment = after_sending(enrollment, said.id, now)
         return enrollment
@@ -248,7 +265,7 @@ def start(
         order = [s.id for s in sequence.steps]
         later = set(order[order.index(step.id) + 1 :])
         kept = tuple(p for p in first_agenda(sequence, now) if p.step in later)
-        enrollment = replace(enrollment, agenda=_brought_forward(kept, step, enrollment))
+        enrollment = changed(enrollment, agenda=_brought_forward(kept, step, enrollment))
     if step.when and step.when[0].slot is Slot.MORNING:
         return add(enrollment, step.id, now)
     return add_now(enrollment, step, now, zone)
@@ -262,7 +279,7 @@ def _spaced(
     *earlier, last = sorted(agenda, key=lambda p: offsets[p])
     room = (offsets[last] - 1) // days
     bases = (localtime.plus_wall(now, zone, days=n * days - offsets[p]) for n, p in enumerate(earlier, start=1))
-    return (*(replace(p, base=base) for p, base in list(zip(earlier, bases, strict=True))[:room]), last)
+    return (*(changed(p, base=base) for p, base in list(zip(earlier, bases, strict=True))[:room]), last)
 
 
 def _brought_forward(agenda: tuple[Pending, ...], step: Step, enrollment: Enrollment) -> tuple[Pending, ...]:
@@ -274,7 +291,7 @@ def _brought_forward(agenda: tuple[Pending, ...], step: Step, enrollment: Enroll
         when = later.when[pending.which] if later else None
         if when is not None and when.anchor is Anchor.ENROLLED and skipped:
             base = localtime.plus_wall(enrollment.started_at, "UTC", days=-skipped)
-            pending = replace(pending, base=base)
+            pending = changed(pending, base=base)
         moved.append(pending)
     return tuple(moved)
 
@@ -285,10 +302,10 @@ def upgrade(enrollment: Enrollment, sequence: Sequence, zone: str) -> Enrollment
     Steps that the version adds join the agenda only if they lie ahead; steps that it drops leave it.
     """
     known = {step.id for step in enrollment.sequence.steps}
-    fresh = replace(enrollment, sequence=sequence)
+    fresh = changed(enrollment, sequence=sequence)
     agenda = [p for p in enrollment.agenda if (step := sequence.step(p.step)) is not None and p.which < len(step.when)]
     agenda += [p for p in first_agenda(sequence, enrollment.started_at) if p.step not in known]
-    return replace(fresh, agenda=tuple(agenda))
+    return changed(fresh, agenda=tuple(agenda))
 
 
 def shift(enrollment: Enrollment, since: datetime, now: datetime) -> Enrollment:
@@ -297,9 +314,9 @@ def shift(enrollment: Enrollment, since: datetime, now: datetime) -> Enrollment:
     if rested.total_seconds() <= 0:
         return enrollment
     agenda = tuple(
-        p if p.base is None or _stays(enrollment, p) else replace(p, base=p.base + rested) for p in enrollment.agenda
+        p if p.base is None or _stays(enrollment, p) else changed(p, base=p.base + rested) for p in enrollment.agenda
     )
-    return replace(enrollment, agenda=agenda, started_at=enrollment.started_at + rested)
+    return changed(enrollment, agenda=agenda, started_at=enrollment.started_at + rested)
 
 
 def _stays(enrollment: Enrollment, pending: Pending) -> bool:

@@ -18,6 +18,8 @@ _FIVE_TWO_TWO_FIVE = (1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0)
 
 def within(ranges: tuple[tuple[date, date], ...], day: date, *, either_side: int = 0) -> bool:
     """Is `day` inside one of the ranges, or at most `either_side` days away from one?"""
+    if not ranges:
+        return False
     margin = either_side * DAY
     return any(first - margin <= day <= last + margin for first, last in ranges)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from schedules import beside, calendar, localtime, pacing, windows
+from schedules.changing import once_each
 from schedules.policy import Policy
 from schedules.values import (
     UNDER_SAFEGUARDING,
@@ -20,6 +21,7 @@ from schedules.values import (
     NotYet,
     Proposal,
     Reason,
+    Sequence,
     Thread,
     Topic,
     Verdict,
@@ -120,12 +122,11 @@ def _suppressed(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Ve
 
 def _unsafe(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
     """Fear, abuse or a protective order: reunification content is off (PR-13). Unknown is not safe."""
-    profile = thread.profile
-    flags = (profile.protective_order, profile.abuse_concern, profile.child_fear)
     touches_contact = p.sequence in _UNSAFE_OFF or (p.sequence == "BREAK" and p.kind in _TALKS)
     if not touches_contact:
         return None
-    if any(flags):
+    profile = thread.profile
+    if any((profile.protective_order, profile.abuse_concern, profile.child_fear)):
         return _until(thread, None, "safety_flag", "a safety flag is set; a person must clear it.")
     if p.sequence in _UNSAFE_OFF and not _is_screened(thread):
         return _until(thread, None, "not_screened", "the safety screen is not complete; unknown is not safe.")
@@ -145,11 +146,15 @@ def _welcome_first(p: Proposal, thread: Thread, policy: Policy, at: datetime) ->
     if p.kind is Kind.SYSTEM:
         return None
     for enrollment in thread.enrollments:
-        for pending in enrollment.agenda:
-            step = enrollment.sequence.step(pending.step)
-            if step is not None and step.kind is Kind.SYSTEM:
-                return _until(thread, None, "welcome_first", "the welcome, with STOP and HELP, goes first.")
+        welcomes = _welcomes(enrollment.sequence)
+        if welcomes and any(pending.step in welcomes for pending in enrollment.agenda):
+            return _until(thread, None, "welcome_first", "the welcome, with STOP and HELP, goes first.")
     return None
+
+
+@once_each
+def _welcomes(sequence: Sequence) -> frozenset[str]:
+    return frozenset(step.id for step in sequence.steps if step.kind is Kind.SYSTEM)
 
 
 def _cooling(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
@@ -284,6 +289,8 @@ def _school(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdic
 
 def _caps(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
     if not pacing.is_counted(p.step, p.kind, policy):
+        return None
+    if not pacing.counted(thread.pace):
         return None
     limits = (
         ("cap_day", "a text has already gone out on this day.", pacing.day_allows(thread, policy, at)),

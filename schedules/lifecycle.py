@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from schedules import agenda, beside, localtime, pacing
+from schedules.changing import changed
 from schedules.policy import Policy
 from schedules.values import Enrollment, Kind, OpenQuestion, Pending, Sequence, Step, Thread
 
@@ -41,10 +41,10 @@ def enroll(
         spacing_days=spacing_days,
     )
     if in_line_since is not None:
-        enrollment = replace(enrollment, instants={**enrollment.instants, beside.IN_LINE: in_line_since})
+        enrollment = changed(enrollment, instants={**enrollment.instants, beside.IN_LINE: in_line_since})
     # Whoever is enrolled has just read how to stop: in the welcome, or when they agreed.
-    pace = replace(thread.pace, planned=None, notice_at=thread.pace.notice_at or now)
-    return replace(thread, enrollments=(*thread.enrollments, enrollment), pace=pace)
+    pace = changed(thread.pace, planned=None, notice_at=thread.pace.notice_at or now)
+    return changed(thread, enrollments=(*thread.enrollments, enrollment), pace=pace)
 
 
 def leave(thread: Thread, sequence_key: str) -> Thread:
@@ -52,10 +52,10 @@ def leave(thread: Thread, sequence_key: str) -> Thread:
     enrollment = thread.in_sequence(sequence_key)
     if enrollment is None:
         return thread
-    pace = replace(thread.pace, planned=None)
+    pace = changed(thread.pace, planned=None)
     if pace.question is not None and pace.question.enrollment == enrollment.id:
-        pace = replace(pace, question=None)
-    return replace(thread.without_enrollment(enrollment.id), pace=pace)
+        pace = changed(pace, question=None)
+    return changed(thread.without_enrollment(enrollment.id), pace=pace)
 
 
 def upgrade(enrollment: Enrollment, sequence: Sequence, *, zone: str = "UTC") -> Enrollment:
@@ -65,8 +65,8 @@ def upgrade(enrollment: Enrollment, sequence: Sequence, *, zone: str = "UTC") ->
 
 def pause(thread: Thread, until: datetime | None, now: datetime) -> Thread:
     """The thread at rest until `until`, or until somebody resumes."""
-    pace = replace(thread.pace, planned=None, paused_at=thread.pace.paused_at or now)
-    return replace(thread, status="paused", paused_until=until, pace=pace)
+    pace = changed(thread.pace, planned=None, paused_at=thread.pace.paused_at or now)
+    return changed(thread, status="paused", paused_until=until, pace=pace)
 
 
 def resume(thread: Thread, now: datetime, policy: Policy, *, since: datetime | None = None) -> Thread:
@@ -77,9 +77,9 @@ def resume(thread: Thread, now: datetime, policy: Policy, *, since: datetime | N
     """
     rested_since = since or thread.pace.paused_at or now
     enrollments = tuple(_rested(agenda.shift(e, rested_since, now), rested_since, now) for e in thread.enrollments)
-    pace = replace(thread.pace, planned=None, paused_at=None, question=None)
+    pace = changed(thread.pace, planned=None, paused_at=None, question=None)
     status = "active" if thread.status == "paused" else thread.status
-    return replace(thread, status=status, paused_until=None, enrollments=enrollments, pace=pace)
+    return changed(thread, status=status, paused_until=None, enrollments=enrollments, pace=pace)
 
 
 def at(thread: Thread, policy: Policy, now: datetime) -> Thread:
@@ -87,10 +87,12 @@ def at(thread: Thread, policy: Policy, now: datetime) -> Thread:
     if thread.status == "paused" and thread.paused_until is not None and now >= thread.paused_until:
         thread = resume(thread, thread.paused_until, policy)
     thread = _in_turn(_lapsed(thread, policy, now), policy, now)
+    if not thread.key_dates:
+        return thread
     enrollments = tuple(agenda.with_each_session(e, thread, now) for e in thread.enrollments)
     if all(one is was for one, was in zip(enrollments, thread.enrollments, strict=True)):
         return thread
-    return replace(thread, enrollments=enrollments)
+    return changed(thread, enrollments=enrollments)
 
 
 def _rested(enrollment: Enrollment, since: datetime, now: datetime) -> Enrollment:
@@ -99,7 +101,7 @@ def _rested(enrollment: Enrollment, since: datetime, now: datetime) -> Enrollmen
     if waiting is None or now <= since:
         return enrollment
     moved = waiting + (now - since) if waiting <= since else now
-    return replace(enrollment, instants={**enrollment.instants, beside.WAITS_SINCE: moved})
+    return changed(enrollment, instants={**enrollment.instants, beside.WAITS_SINCE: moved})
 
 
 def _in_turn(thread: Thread, policy: Policy, now: datetime) -> Thread:
@@ -107,18 +109,18 @@ def _in_turn(thread: Thread, policy: Policy, now: datetime) -> Thread:
     waiting = beside.waiting(thread, policy)
     if not waiting and not any(beside.WAITS_SINCE in e.instants for e in thread.enrollments):
         return thread
-    return replace(thread, enrollments=tuple(_turned(e, e.id in waiting, now) for e in thread.enrollments))
+    return changed(thread, enrollments=tuple(_turned(e, e.id in waiting, now) for e in thread.enrollments))
 
 
 def _turned(enrollment: Enrollment, waits: bool, now: datetime) -> Enrollment:
     since = enrollment.instants.get(beside.WAITS_SINCE)
     if waits:
         instants = {**enrollment.instants, beside.WAITS_SINCE: since or now}
-        return enrollment if since else replace(enrollment, instants=instants)
+        return enrollment if since else changed(enrollment, instants=instants)
     if since is None:
         return enrollment
     instants = {key: at for key, at in enrollment.instants.items() if key != beside.WAITS_SINCE}
-    return agenda.shift(replace(enrollment, instants=instants), since, now)
+    return agenda.shift(changed(enrollment, instants=instants), since, now)
 
 
 def _lapsed(thread: Thread, policy: Policy, now: datetime) -> Thread:
@@ -133,11 +135,11 @@ def _lapsed(thread: Thread, policy: Policy, now: datetime) -> Thread:
         return thread
     if step.kind is Kind.GATE:  # asked and not answered: it takes another "closer" to ask again
         instants = {k: v for k, v in enrollment.instants.items() if k != "streak_at"}
-        enrollment = replace(enrollment, instants=instants)
+        enrollment = changed(enrollment, instants=instants)
     if thread.pace.silence_count >= policy.silence_monthly_after and "streak" in enrollment.facts:
         facts = {**enrollment.facts, "streak": 0}
         instants = {k: v for k, v in enrollment.instants.items() if k != "streak_at"}
-        enrollment = replace(enrollment, facts=facts, instants=instants)
+        enrollment = changed(enrollment, facts=facts, instants=instants)
     return thread.with_enrollment(enrollment)
 
 
@@ -156,9 +158,9 @@ def ends_at(enrollment: Enrollment, thread: Thread, policy: Policy) -> datetime 
     zone = thread.profile.timezone
     # The last day counts whole: a question of day 28 belongs to the four weeks that end on it.
     end = localtime.at_minute(localtime.local_date(start, zone) + timedelta(days=days + 1), 0, zone)
-    asked_for = (_asked_for(pending, end) for pending in enrollment.agenda)
+    asked_for = [at for pending in enrollment.agenda if (at := _asked_for(pending, end)) is not None]
     # The week's limit may make such a step wait for as long as it looks back.
-    return max([end, *(localtime.plus_wall(at, zone, days=policy.cap_week_days) for at in asked_for if at is not None)])
+    return max([end, *(localtime.plus_wall(at, zone, days=policy.cap_week_days) for at in asked_for)])
 
 
 def _asked_for(pending: Pending, end: datetime) -> datetime | None:

@@ -5,11 +5,12 @@ Sources: content.md §2.1 (column `when`, ttl), §5.2; simulate readings 3, 9, 1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from schedules import agenda, calendar, gate, localtime, pacing, windows
+from schedules.changing import changed, once_each
 from schedules.policy import PRIORITY, Policy
 from schedules.values import (
     Anchor,
@@ -61,8 +62,9 @@ class Candidate:
     @property
     def priority(self) -> int:
         """Lower goes first when a cap bites."""
-        key = self.enrollment.sequence.key
-        first = PRIORITY.get(key, PRIORITY.get(self.step.kind, 75))
+        first = PRIORITY.get(self.enrollment.sequence.key)
+        if first is None:
+            first = PRIORITY.get(self.step.kind, 75)
         # Within AFTERCRISIS too: whether the visit took place matters more than the weekly question.
         return first - 1 if self.step.if_silent is not None else first
 
@@ -107,7 +109,7 @@ def due_of(pending: Pending, enrollment: Enrollment, thread: Thread, policy: Pol
     due = _counted(pending, place, thread, policy)
     if due is None or pending.not_before is None:
         return due
-    return replace(due, at=max(due.at, pending.not_before))
+    return changed(due, at=max(due.at, pending.not_before))
 
 
 def _counted(pending: Pending, place: _Place, thread: Thread, policy: Policy) -> Due | None:
@@ -148,7 +150,7 @@ def _from_key_date(pending: Pending, when: When, thread: Thread, policy: Policy)
     if when.slot in (Slot.PREFERRED, Slot.WEEKEND):
         at = _preferred(date.at, when.offset_days, thread, policy)
     else:
-        at = _shifted(date.at, when, thread)
+        at = _shifted(date.at, when, when.offset_days, thread)
     leads = when.anchor in _EVENTS and (when.offset_days < 0 or when.offset_hours < 0)
     latest = localtime.plus_wall(date.at, zone, hours=when.latest_hours) if when.latest_hours else None
     return Due(at=at, latest=latest, before_event=date.at if leads else None)
@@ -164,7 +166,7 @@ def _from_base(base: datetime, place: _Place, thread: Thread, policy: Policy) ->
         return _preferred(base, days, thread, policy, from_midnight=True)
     if when.slot in (Slot.PREFERRED, Slot.WEEKEND):
         return _preferred(base, days, thread, policy)
-    return _shifted(base, replace(when, offset_days=days), thread)
+    return _shifted(base, when, days, thread)
 
 
 def _days(base: datetime, place: _Place, thread: Thread, policy: Policy) -> int:
@@ -193,8 +195,8 @@ def _slowed(base: datetime, days: int, factor: int, since: datetime | None, *, r
     return days if days <= heard else heard + (days - heard) * factor
 
 
-def _shifted(base: datetime, when: When, thread: Thread) -> datetime:
-    at = localtime.plus_wall(base, thread.profile.timezone, days=when.offset_days, hours=when.offset_hours)
+def _shifted(base: datetime, when: When, days: int, thread: Thread) -> datetime:
+    at = localtime.plus_wall(base, thread.profile.timezone, days=days, hours=when.offset_hours)
     return localtime.ceil_minute(at) + timedelta(minutes=when.offset_minutes)
 
 
@@ -221,12 +223,16 @@ def _next_morning(base: datetime, hours: int, thread: Thread, policy: Policy) ->
 # ---------------------------------------------------------------- how long a step may wait
 
 
-_LIVES = {
-    Kind.FOLLOWUP: ("hours", "ttl_followup_hours"),
-    Kind.RESOURCE: ("days", "ttl_resource_days"),
-    Kind.REPLY: ("hours", "ttl_reply_hours"),
-    Kind.ASK: ("hours", "ttl_reply_hours"),
-}
+@once_each
+def _lives(policy: Policy) -> Mapping[Kind, timedelta]:
+    """How long a step of each kind makes sense; what a talk's window or an event says besides is in `expiry`."""
+    reply = timedelta(hours=policy.ttl_reply_hours)
+    return dict.fromkeys(Kind, timedelta(days=policy.ttl_default_days)) | {
+        Kind.FOLLOWUP: timedelta(hours=policy.ttl_followup_hours),
+        Kind.RESOURCE: timedelta(days=policy.ttl_resource_days),
+        Kind.REPLY: reply,
+        Kind.ASK: reply,
+    }
 
 
 def expiry(step: Step, due: Due, policy: Policy, *, window_start: datetime | None = None) -> datetime:
@@ -235,8 +241,7 @@ def expiry(step: Step, due: Due, policy: Policy, *, window_start: datetime | Non
         if window_start is None:
             return due.at + _FAR
         return window_start + timedelta(minutes=policy.ttl_talk_after_start_minutes)
-    unit, name = _LIVES.get(step.kind, ("days", "ttl_default_days"))
-    last = due.at + timedelta(**{unit: getattr(policy, name)})
+    last = due.at + _lives(policy)[step.kind]
     if due.before_event is not None:
         before = due.before_event - timedelta(hours=policy.ttl_reminder_before_hours)
         last = before if step.kind is Kind.REMINDER else min(last, before)
@@ -272,10 +277,10 @@ def coming(pending: Pending, enrollment: Enrollment, thread: Thread, policy: Pol
 def placed(base: Candidate, thread: Thread, policy: Policy, now: datetime) -> Candidate:
     """The step with its first possible moment at or after `now`."""
     if agenda.rests(base.enrollment, base.pending):
-        return replace(base, reason=_WAITS)
+        return changed(base, reason=_WAITS)
     start = max(base.due.at, now)
     if base.step.kind is Kind.STAFF:
-        return replace(base, at=start)
+        return changed(base, at=start)
     if base.when.slot is Slot.WINDOW:
         return _ahead_of_window(base, thread, policy, start)
     return _first_allowed(base, thread, policy, start)
@@ -308,13 +313,13 @@ def _first_allowed(base: Candidate, thread: Thread, policy: Policy, start: datet
         if isinstance(verdict, Go):
             clash = _clashes_with_pulse(base, thread, policy, at)
             if clash is None:
-                return replace(base, at=at, reason=_going(base, at, thread, why))
+                return changed(base, at=at, reason=_going(base, at, thread, why))
             verdict = clash
         why = verdict.reason
         if isinstance(verdict, Never) or verdict.until is None:
-            return replace(base, at=None, reason=why)
+            return changed(base, at=None, reason=why)
         at = _slotted(base, thread, policy, max(verdict.until, at + localtime.MINUTE))
-    return replace(base, at=None, reason=why)
+    return changed(base, at=None, reason=why)
 
 
 def _slotted(base: Candidate, thread: Thread, policy: Policy, at: datetime) -> datetime | None:
@@ -346,7 +351,7 @@ def _weekend(base: Candidate, thread: Thread, policy: Policy, at: datetime) -> d
 
 
 def _is_free(base: Candidate, thread: Thread, policy: Policy, moment: datetime) -> bool:
-    asked = replace(base.proposal, expires_at=moment + _FAR)
+    asked = changed(base.proposal, expires_at=moment + _FAR)
     return isinstance(gate.may_go(asked, thread, policy, moment), Go) and not _clashes_with_pulse(
         base, thread, policy, moment
     )
@@ -390,12 +395,10 @@ def _going(base: Candidate, at: datetime, thread: Thread, held_by: Reason) -> Re
 def _ahead_of_window(base: Candidate, thread: Thread, policy: Policy, start: datetime) -> Candidate:
     """The first calm window whose send moment the gate allows; windows in between are skipped, never late."""
     why = Reason(code="no_window", words="No calm window is known; TIME sets one.")
-    not_before = start
-    for window, moment in _windows_in_order(base, thread, policy, start):
-        if moment < not_before:
-            continue
+    found = _Windows(thread, policy, start)
+    for window, moment in found.in_order(base):
         opens, closes = window.instants(thread.profile.timezone)
-        proposal = replace(
+        proposal = changed(
             base.proposal,
             expires_at=_window_expiry(base, policy, opens),
             window=(opens, closes),
@@ -403,24 +406,13 @@ def _ahead_of_window(base: Candidate, thread: Thread, policy: Policy, start: dat
         verdict = gate.may_go(proposal, thread, policy, moment)
         if isinstance(verdict, Go):
             reason = _lead(moment, opens, thread, why)
-            return replace(base, at=moment, proposal=proposal, reason=reason)
+            return changed(base, at=moment, proposal=proposal, reason=reason)
         why = verdict.reason
         if isinstance(verdict, Never) or verdict.until is None:
             break
         if not base.when.weekend_first:  # windows in order of time: what is refused until then is refused in between
-            not_before = verdict.until
-    return replace(base, at=None, reason=why)
-
-
-def _windows_in_order(
-    base: Candidate, thread: Thread, policy: Policy, start: datetime
-) -> Iterator[tuple[windows.Window, datetime]]:
-    """The windows from `start` on; "weekend first" looks through the weekends of the first seven days before."""
-    if base.when.weekend_first:
-        end = localtime.local_date(base.due.at, thread.profile.timezone) + 7 * _DAY
-        early = _windows_from(thread, policy, start, until=end)
-        yield from (found for found in early if found[0].day.weekday() >= 5)
-    yield from _windows_from(thread, policy, start)
+            found.not_before = verdict.until
+    return changed(base, at=None, reason=why)
 
 
 def _window_expiry(base: Candidate, policy: Policy, opens: datetime) -> datetime:
@@ -429,16 +421,36 @@ def _window_expiry(base: Candidate, policy: Policy, opens: datetime) -> datetime
     return base.proposal.expires_at
 
 
-def _windows_from(
-    thread: Thread, policy: Policy, start: datetime, *, until: date | None = None
-) -> Iterator[tuple[windows.Window, datetime]]:
-    first = localtime.local_date(start, thread.profile.timezone)
-    for days in range(_HORIZON_DAYS):
-        if until is not None and first + days * _DAY >= until:
-            return
-        for window in windows.calm_windows(thread, policy, first + days * _DAY):
-            moment = windows.send_moment(thread, policy, window, not_before=start)
-            if moment is not None:
+class _Windows:
+    """Calm windows from `start` on, each with the moment to text ahead of it, none of them before `not_before`, which
+    may be set later while they are gone through."""
+
+    def __init__(self, thread: Thread, policy: Policy, start: datetime) -> None:
+        self.thread, self.policy, self.start, self.not_before = thread, policy, start, start
+
+    def in_order(self, base: Candidate) -> Iterator[tuple[windows.Window, datetime]]:
+        """In order of time; "weekend first" looks through the weekends of the first seven days before."""
+        if base.when.weekend_first:
+            end = localtime.local_date(base.due.at, self.thread.profile.timezone) + 7 * _DAY
+            yield from (found for found in self._ahead(end) if found[0].day.weekday() >= 5)
+        yield from self._ahead()
+
+    def _ahead(self, until: date | None = None) -> Iterator[tuple[windows.Window, datetime]]:
+        zone = self.thread.profile.timezone
+        first = localtime.local_date(self.start, zone)
+        for days in range(_HORIZON_DAYS):
+            day = first + days * _DAY
+            if until is not None and day >= until:
+                return
+            # A window's moment lies on its day, or past the midnight after it.
+            if day + _DAY < localtime.local_date(self.not_before, zone):
+                continue
+            yield from self._of(day)
+
+    def _of(self, day: date) -> Iterator[tuple[windows.Window, datetime]]:
+        for window in windows.calm_windows(self.thread, self.policy, day):
+            moment = windows.send_moment(self.thread, self.policy, window, not_before=self.start)
+            if moment is not None and moment >= self.not_before:
                 yield window, moment
 
 

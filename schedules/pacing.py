@@ -5,11 +5,11 @@ Sources: content.md §2.1 (cap.*, ladder.silence, volume), PR-07, PR-15, PR-27; 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from operator import attrgetter
 
 from schedules import localtime
+from schedules.changing import changed, once_each
 from schedules.policy import Policy
 from schedules.values import Enrollment, Kind, Limit, Mark, Pace, Proposal, Sequence, Thread
 
@@ -27,14 +27,20 @@ def is_counted(step_id: str, kind: Kind, policy: Policy) -> bool:
 
 def counted(pace: Pace) -> tuple[Mark, ...]:
     """The marks that caps look at, oldest first whatever their order in storage."""
-    return tuple(sorted((m for m in pace.marks if m.counted), key=_AT))
+    return _counted(pace.marks)
+
+
+@once_each
+def _counted(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
+    return tuple(sorted((m for m in marks if m.counted), key=_AT))
 
 
 def remember(pace: Pace, mark: Mark) -> Pace:
     """The pace with `mark` added and everything too old to matter forgotten: history stays bounded."""
-    kept = tuple(m for m in pace.marks if m.at > mark.at - _KEEP)
+    since = mark.at - _KEEP
+    kept = [m for m in pace.marks if m.at > since]
     talk_at = mark.at if mark.kind is Kind.TALK else pace.last_talk_at
-    return replace(pace, marks=tuple(sorted((*kept, mark), key=lambda m: m.at)), last_talk_at=talk_at)
+    return changed(pace, marks=tuple(sorted((*kept, mark), key=_AT)), last_talk_at=talk_at)
 
 
 def forget(pace: Pace, proposal: Proposal) -> Pace:
@@ -44,7 +50,7 @@ def forget(pace: Pace, proposal: Proposal) -> Pace:
     )
     talks = [m.at for m in kept if m.kind is Kind.TALK]
     last = max(talks) if talks else None
-    return replace(pace, marks=kept, last_talk_at=last if proposal.kind is Kind.TALK else pace.last_talk_at)
+    return changed(pace, marks=kept, last_talk_at=last if proposal.kind is Kind.TALK else pace.last_talk_at)
 
 
 # ---------------------------------------------------------------- silence
@@ -63,13 +69,13 @@ def settled(thread: Thread, policy: Policy, now: datetime) -> Thread:
     since = pace.silence_since
     if silent >= policy.silence_halve_after and since is None:
         since = question.until
-    pace = replace(pace, question=None, lapsed_question=question, silence_count=silent, silence_since=since)
-    return replace(thread, pace=pace)
+    pace = changed(pace, question=None, lapsed_question=question, silence_count=silent, silence_since=since)
+    return changed(thread, pace=pace)
 
 
 def heard(pace: Pace) -> Pace:
     """The parent has answered something: the silence is over."""
-    return replace(pace, silence_count=0, silence_since=None, stay_asked_at=None)
+    return changed(pace, silence_count=0, silence_since=None, stay_asked_at=None)
 
 
 def stretch(pace: Pace, policy: Policy) -> int:
@@ -93,7 +99,7 @@ def day_allows(thread: Thread, policy: Policy, at: datetime) -> datetime | None:
     """None when no text has gone out on that local date, else the next local midnight."""
     zone = thread.profile.timezone
     day = localtime.local_date(at, zone)
-    near = [m for m in thread.pace.marks if m.counted and abs(m.at - at) < _LONGEST_DAY]
+    near = [m for m in counted(thread.pace) if abs(m.at - at) < _LONGEST_DAY]
     today = [m for m in near if localtime.local_date(m.at, zone) == day]
     if len(today) < policy.cap_day:
         return None

@@ -7,11 +7,13 @@ Every due step ends here as sent, dropped or expired, with a reason.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from schedules import agenda, gate, lifecycle, localtime, moments, pacing, windows
+from schedules.changing import changed
 from schedules.moments import Candidate
+from schedules.outlook import Outlook
 from schedules.policy import Policy
 from schedules.progress import ONCE_MORE, STAY, advance, mark_of, unsent
 from schedules.values import (
@@ -48,7 +50,6 @@ __all__ = [
 ]
 
 _FOR_EVER = timedelta(days=365)
-_FAR_OFF = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,12 +69,12 @@ def decide(thread: Thread, policy: Policy, now: datetime) -> Decision:
     resting = _resting(thread, now)
     if resting is not None:
         return resting
-    candidates = _candidates(thread, policy, now)
+    outlook = Outlook(thread, policy, now)
     for rule in (_missed, _finished, _pause_after_silence, _staff, _unanswered, _closed, _stay_question):
-        decision = rule(thread, candidates, policy, now)
+        decision = rule(thread, outlook, policy, now)
         if decision is not None:
             return decision
-    return _next_text(thread, candidates, policy, now)
+    return _next_text(thread, outlook, policy, now)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,40 +121,18 @@ def _resting(thread: Thread, now: datetime) -> Decision | None:
     return Wait(until=thread.paused_until, reasons=(Reason(code="paused", words=f"Paused until {said}."),))
 
 
-def _candidates(thread: Thread, policy: Policy, now: datetime) -> list[Candidate]:
-    """Steps in the order in which they fall due, each with its moment, as far ahead as it can matter.
-
-    What falls due more than a week after the nearest moment can neither be next nor be pushed out by what is.
-    """
-    found = (
-        moments.coming(pending, enrollment, thread, policy)
-        for enrollment in thread.enrollments
-        for pending in enrollment.agenda
-    )
-    in_order = sorted(
-        (c for c in found if c is not None),
-        key=lambda c: (c.due.at, c.priority, c.enrollment.id, c.pending.step, c.pending.cycle),
-    )
-    far, near = timedelta(days=policy.cap_week_days), _FAR_OFF
-    placed: list[Candidate] = []
-    for candidate in in_order:
-        if candidate.due.at - near > far:
-            break
-        placed.append(moments.placed(candidate, thread, policy, now))
-        near = min(near, placed[-1].at or near)
-    return placed
-
-
 # ---------------------------------------------------------------- steps whose moment has passed
 
 
-def _missed(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
-    for candidate in candidates:
+def _missed(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> Decision | None:
+    for candidate in outlook.coming:
+        expires_at = _expires_at(thread, candidate)
+        if candidate.step.kind is Kind.STAFF or expires_at is None or now <= expires_at:
+            continue
         if agenda.rests(candidate.enrollment, candidate.pending):
             continue  # it moves on with its sequence, whose turn has not come
-        expires_at = _expires_at(thread, candidate)
-        if candidate.step.kind is not Kind.STAFF and expires_at is not None and now > expires_at:
-            return _drop(thread, candidate, candidates, policy, expires_at)
+        if outlook.reaches(candidate):
+            return _drop(thread, outlook.placed(candidate), outlook, policy, expires_at)
     return None
 
 
@@ -171,13 +150,13 @@ def _expires_at(thread: Thread, candidate: Candidate) -> datetime | None:
     return planned.expires_at
 
 
-def _drop(thread: Thread, candidate: Candidate, others: list[Candidate], policy: Policy, expires_at: datetime) -> Drop:
+def _drop(thread: Thread, candidate: Candidate, outlook: Outlook, policy: Policy, expires_at: datetime) -> Drop:
     """Why it did not go: what stood in the way at its last moment, or, if nothing did, that nobody sent it."""
     said = gate.say(expires_at, thread)
     closes = candidate.step.closes_talk  # "did a chance come up?" makes no sense days later
     again = candidate.step.kind in ONCE_MORE and candidate.pending.replans < 1 and not closes
     again = again and not _comes_soon_anyway(thread, candidate, policy)
-    why = _obstacle(thread, candidate, others, policy, expires_at)
+    why = _obstacle(thread, candidate, outlook, policy, expires_at)
     if why is None:
         words = f"Its moment passed at {said} without being sent; late is worse than not at all."
         reason = Reason(code="expired", words=words, inputs={"expires_at": expires_at.isoformat()})
@@ -208,15 +187,15 @@ def _comes_soon_anyway(thread: Thread, candidate: Candidate, policy: Policy) -> 
 
 
 def _obstacle(
-    thread: Thread, candidate: Candidate, others: list[Candidate], policy: Policy, expires_at: datetime
+    thread: Thread, candidate: Candidate, outlook: Outlook, policy: Policy, expires_at: datetime
 ) -> Reason | None:
     """What kept a step from going until it was too late; none when it could have gone."""
     # At its last open minute: that it is night by now is no reason.
     last = windows.last_open(thread.profile, policy, expires_at) or expires_at
-    verdict = gate.may_go(replace(candidate.proposal, expires_at=expires_at), thread, policy, last)
+    verdict = gate.may_go(changed(candidate.proposal, expires_at=expires_at), thread, policy, last)
     if not isinstance(verdict, Go):
         return verdict.reason
-    first = _yields_to(replace(candidate, at=last), others, thread, policy)
+    first = _yields_to(changed(candidate, at=last), outlook, thread, policy)
     if first is not None:
         return Reason(code="yields", words=f"Waiting: {first.step.id} goes first.", inputs={"step": first.step.id})
     return None if candidate.reason.code in ("due", "calm_window", "expired") else candidate.reason
@@ -225,7 +204,7 @@ def _obstacle(
 # ---------------------------------------------------------------- ends
 
 
-def _finished(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
+def _finished(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> Decision | None:
     """A sequence ends when its time is up or nothing is left, once its open question is over."""
     for enrollment in thread.enrollments:
         question = thread.pace.question
@@ -241,7 +220,7 @@ def _finished(thread: Thread, candidates: list[Candidate], policy: Policy, now: 
     return None
 
 
-def _pause_after_silence(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
+def _pause_after_silence(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> Decision | None:
     asked_at = thread.pace.stay_asked_at
     if asked_at is None or now < asked_at + timedelta(days=policy.silence_answer_days):
         return None
@@ -252,8 +231,8 @@ def _pause_after_silence(thread: Thread, candidates: list[Candidate], policy: Po
 # ---------------------------------------------------------------- people's steps and the service's own question
 
 
-def _staff(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
-    for candidate in candidates:
+def _staff(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> Decision | None:
+    for candidate in outlook.coming:
         if candidate.step.kind is not Kind.STAFF or candidate.due.at > now:
             continue
         effect = next((e for e in candidate.step.then if e.verb == "staff"), None)
@@ -269,7 +248,7 @@ def _staff(thread: Thread, candidates: list[Candidate], policy: Policy, now: dat
     return None
 
 
-def _unanswered(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
+def _unanswered(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> Decision | None:
     """A question that matters was not answered, or could not be asked: people are told, the parent is not."""
     for enrollment, step, at in _silences(thread):
         if at <= now and step.if_silent is not None:
@@ -294,9 +273,9 @@ def _silences(thread: Thread) -> Iterator[tuple[Enrollment, Step, datetime]]:
                 yield enrollment, step, at
 
 
-def _closed(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
+def _closed(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> Decision | None:
     """The family's hours leave no open moment for long: a person mends them. Said once, until there is one again."""
-    if thread.pace.hours_told_at is not None or not candidates:
+    if thread.pace.hours_told_at is not None or not outlook.coming:
         return None
     if not windows.is_shut(thread.profile, policy, now):
         return None
@@ -317,7 +296,7 @@ def _preferred(at: datetime, thread: Thread, policy: Policy) -> datetime:
     return at if preferred is None else max(at, preferred)
 
 
-def _stay_question(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision | None:
+def _stay_question(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> Decision | None:
     """After three monthly texts without an answer: stay, pause or finish? Asked once, instead of the next text."""
     pace = thread.pace
     if pace.silence_count < policy.silence_ask_after or pace.stay_asked_at is not None or not thread.enrollments:
@@ -338,7 +317,7 @@ def _stay_question(thread: Thread, candidates: list[Candidate], policy: Policy, 
             break
         verdict = gate.may_go(proposal, thread, policy, at)
         if isinstance(verdict, Go):
-            asks = Ask(step=STAY, proposal=replace(proposal, expires_at=at + timedelta(days=5)), reason=reason)
+            asks = Ask(step=STAY, proposal=changed(proposal, expires_at=at + timedelta(days=5)), reason=reason)
             return asks if at <= now else Wait(until=at, reasons=(reason,), step=STAY)
         until = getattr(verdict, "until", None)
         at = None if until is None else _preferred(until, thread, policy)
@@ -348,19 +327,19 @@ def _stay_question(thread: Thread, candidates: list[Candidate], policy: Policy, 
 # ---------------------------------------------------------------- the next text
 
 
-def _next_text(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision:
-    ready = [c for c in candidates if c.at is not None and c.at <= now and c.step.kind is not Kind.STAFF]
+def _next_text(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> Decision:
+    ready = outlook.ready()
     for candidate in sorted(ready, key=lambda c: (c.priority, c.due.at, c.step.id)):
-        if _yields_to(candidate, candidates, thread, policy) is None and not moments.overtakes(candidate, ready):
+        if _yields_to(candidate, outlook, thread, policy) is None and not moments.overtakes(candidate, ready):
             return _send(candidate, now)
-    return _wait(thread, candidates, policy, now)
+    return _wait(thread, outlook, policy, now)
 
 
 def _send(candidate: Candidate, now: datetime) -> Send:
     proposal = candidate.proposal
     if candidate.step.kind is not Kind.TALK:
         last = moments.expiry_of(candidate)
-        proposal = replace(proposal, expires_at=last if last > now else now + timedelta(hours=1))
+        proposal = changed(proposal, expires_at=last if last > now else now + timedelta(hours=1))
     return Send(
         enrollment=candidate.enrollment.id,
         step=candidate.step,
@@ -372,22 +351,30 @@ def _send(candidate: Candidate, now: datetime) -> Send:
     )
 
 
-def _yields_to(candidate: Candidate, others: list[Candidate], thread: Thread, policy: Policy) -> Candidate | None:
+def _yields_to(candidate: Candidate, outlook: Outlook, thread: Thread, policy: Policy) -> Candidate | None:
     """A text of higher priority that this one would push out of its moment."""
     if candidate.at is None:
         return None
-    sent = replace(thread, pace=pacing.remember(thread.pace, mark_of(candidate.proposal, policy, candidate.at)))
     week = candidate.at + timedelta(days=policy.cap_week_days)
-    for other in others:
-        if other.at is None or other.priority >= candidate.priority or not _competes(candidate, other):
+    sent: Thread | None = None
+    for other in outlook.coming:
+        if other.due.at >= week or other.priority >= candidate.priority or not _competes(candidate, other):
             continue
-        if not candidate.at < other.at < week:
+        other = outlook.placed(other)
+        if other.at is None or not candidate.at < other.at < week:
             continue
         # One that cannot go anyway (expired by then) is not pushed out by anybody.
-        could, still = (gate.may_go(other.proposal, t, policy, other.at) for t in (thread, sent))
-        if isinstance(could, Go) and not isinstance(still, Go):
+        if not isinstance(gate.may_go(other.proposal, thread, policy, other.at), Go):
+            continue
+        sent = sent or _with(candidate.proposal, thread, policy, candidate.at)
+        if not isinstance(gate.may_go(other.proposal, sent, policy, other.at), Go):
             return other
     return None
+
+
+def _with(proposal: Proposal, thread: Thread, policy: Policy, at: datetime) -> Thread:
+    """The thread as if this text had gone at `at`."""
+    return changed(thread, pace=pacing.remember(thread.pace, mark_of(proposal, policy, at)))
 
 
 def _competes(candidate: Candidate, other: Candidate) -> bool:
@@ -398,9 +385,10 @@ def _competes(candidate: Candidate, other: Candidate) -> bool:
     return other.step.kind is Kind.TALK and bool(candidate.enrollment.facts.get("ready"))
 
 
-def _wait(thread: Thread, candidates: list[Candidate], policy: Policy, now: datetime) -> Decision:
+def _wait(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> Decision:
     """Until the first moment at which anything could change."""
-    looks = [one for c in candidates for one in _looks(thread, c, candidates, policy, now)]
+    candidates = outlook.waited_for()
+    looks = [one for c in candidates for one in _looks(thread, c, outlook, policy, now)]
     looks += _other_looks(thread, policy)
     later = sorted((one for one in looks if one[0] > now), key=lambda one: one[0])
     parked = tuple(c.reason for c in candidates if c.at is None)
@@ -436,13 +424,13 @@ def _other_looks(thread: Thread, policy: Policy) -> Iterator[tuple[datetime, Rea
 
 
 def _looks(
-    thread: Thread, candidate: Candidate, others: list[Candidate], policy: Policy, now: datetime
+    thread: Thread, candidate: Candidate, outlook: Outlook, policy: Policy, now: datetime
 ) -> Iterator[tuple[datetime, Reason]]:
     """When to look again because of one pending step: at its moment, or when it becomes too late."""
     if candidate.at is not None:
         at = candidate.at
         if at <= now:
-            other = _yields_to(candidate, others, thread, policy)
+            other = _yields_to(candidate, outlook, thread, policy)
             at = other.at + localtime.MINUTE if other is not None and other.at is not None else now
         yield at, candidate.reason
     expires_at = _expires_at(thread, candidate)

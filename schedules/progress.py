@@ -5,10 +5,10 @@ Pure bookkeeping: what was sent is marked, what hangs on it joins the agenda, a 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from schedules import agenda, lifecycle, localtime, moments, pacing, windows
+from schedules.changing import changed
 from schedules.policy import Policy
 from schedules.values import (
     Anchor,
@@ -46,12 +46,12 @@ def advance(thread: Thread, decision: Decision, policy: Policy, now: datetime) -
         return _tasked(thread, decision, policy, now)
     if isinstance(decision, Ask):
         question = _question(decision.proposal, "", thread, policy, now, silence=False)
-        pace = replace(
+        pace = changed(
             pacing.remember(thread.pace, mark_of(decision.proposal, policy, now)),
             question=question,
             stay_asked_at=now,
         )
-        return replace(thread, pace=pace)
+        return changed(thread, pace=pace)
     if isinstance(decision, Finish):
         return _ended(thread, decision, now)
     if isinstance(decision, Wait):
@@ -60,10 +60,10 @@ def advance(thread: Thread, decision: Decision, policy: Policy, now: datetime) -
 
 
 def _waited(thread: Thread, decision: Wait, policy: Policy, now: datetime) -> Thread:
-    pace = replace(thread.pace, planned=decision.planned)
+    pace = changed(thread.pace, planned=decision.planned)
     if pace.hours_told_at is not None and not windows.is_shut(thread.profile, policy, now):
-        pace = replace(pace, hours_told_at=None)  # there is an open moment again
-    return replace(thread, pace=pace)
+        pace = changed(pace, hours_told_at=None)  # there is an open moment again
+    return changed(thread, pace=pace)
 
 
 def mark_of(proposal: Proposal, policy: Policy, at: datetime) -> Mark:
@@ -93,16 +93,16 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
     enrollment = agenda.after_sending(enrollment, decision.step.id, now)
     enrollment = agenda.repeat(enrollment, pending, now)
     if decision.step.when[pending.which].anchor is Anchor.SESSION:
-        enrollment = replace(enrollment, instants={**enrollment.instants, f"sent {decision.step.id}": now})
+        enrollment = changed(enrollment, instants={**enrollment.instants, f"sent {decision.step.id}": now})
     if decision.step.kind is Kind.TALK:
-        enrollment = replace(enrollment, facts={k: v for k, v in enrollment.facts.items() if k != "ready"})
+        enrollment = changed(enrollment, facts={k: v for k, v in enrollment.facts.items() if k != "ready"})
     if decision.step.kind is Kind.GATE:
         enrollment = _gate_rests(enrollment, thread, policy, now)
     if decision.step.if_silent is not None:
         enrollment = _if_silent(enrollment, decision.step.if_silent, pending, now, thread.profile.timezone)
-    pace = replace(pacing.remember(thread.pace, mark_of(decision.proposal, policy, now)), planned=None)
+    pace = changed(pacing.remember(thread.pace, mark_of(decision.proposal, policy, now)), planned=None)
     if decision.step.kind is Kind.IDEA:
-        pace = replace(pace, ideas_sent=pace.ideas_sent + 1)
+        pace = changed(pace, ideas_sent=pace.ideas_sent + 1)
     if decision.step.answers:
         question = _question(
             decision.proposal,
@@ -114,8 +114,8 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
             event=_event(decision.step, pending, thread),
         )
         # A question that makes room for another was not answered either.
-        pace = replace(_superseded(pace, decision.proposal), question=question)
-    return replace(thread.with_enrollment(enrollment), pace=pace)
+        pace = changed(_superseded(pace, decision.proposal), question=question)
+    return changed(thread.with_enrollment(enrollment), pace=pace)
 
 
 def _if_silent(enrollment: Enrollment, silence: Silence, asked: Pending, now: datetime, zone: str) -> Enrollment:
@@ -123,13 +123,13 @@ def _if_silent(enrollment: Enrollment, silence: Silence, asked: Pending, now: da
     at = localtime.plus_wall(now, zone, hours=silence.ask_again_hours)
     if not asked.asked_again:
         return agenda.ask_again(enrollment, asked, at, zone)
-    return replace(enrollment, instants={**enrollment.instants, agenda.silent_key(asked.step): at})
+    return changed(enrollment, instants={**enrollment.instants, agenda.silent_key(asked.step): at})
 
 
 def _gate_rests(enrollment: Enrollment, thread: Thread, policy: Policy, now: datetime) -> Enrollment:
     """Asked, or missed: another asking needs an answer or a month (silence is not an answer)."""
     wait = localtime.plus_wall(now, thread.profile.timezone, days=policy.break_least_days)
-    return replace(enrollment, instants={**enrollment.instants, "gate_rests_until": wait})
+    return changed(enrollment, instants={**enrollment.instants, "gate_rests_until": wait})
 
 
 def _superseded(pace: Pace, by: Proposal) -> Pace:
@@ -138,7 +138,7 @@ def _superseded(pace: Pace, by: Proposal) -> Pace:
     if by.asked_again and pace.question.step == by.step:
         return pace  # the same question, asked again: one silence at most
     silent = pace.silence_count + 1 if pace.question.counts_as_silence else pace.silence_count
-    return replace(pace, lapsed_question=pace.question, silence_count=silent)
+    return changed(pace, lapsed_question=pace.question, silence_count=silent)
 
 
 def _event(step: Step, pending: Pending, thread: Thread) -> datetime | None:
@@ -182,17 +182,17 @@ def _dropped(thread: Thread, decision: Drop, policy: Policy, now: datetime) -> T
     due = moments.due_of(pending, enrollment, thread, policy)
     enrollment = agenda.remove(enrollment, pending)
     if decision.again:
-        again = replace(
+        again = changed(
             pending,
             cycle=agenda.next_cycle(enrollment, pending.step),
             not_before=now,
             replans=pending.replans + 1,
         )
-        enrollment = replace(enrollment, agenda=(*enrollment.agenda, again))
+        enrollment = changed(enrollment, agenda=(*enrollment.agenda, again))
     else:
         enrollment = agenda.repeat(enrollment, pending, due.at if due else now)
         enrollment = _given_up(enrollment, enrollment.sequence.by_id[decision.step], thread, policy, now)
-    return replace(thread.with_enrollment(enrollment), pace=replace(thread.pace, planned=None))
+    return changed(thread.with_enrollment(enrollment), pace=changed(thread.pace, planned=None))
 
 
 def _given_up(enrollment: Enrollment, step: Step, thread: Thread, policy: Policy, now: datetime) -> Enrollment:
@@ -200,14 +200,14 @@ def _given_up(enrollment: Enrollment, step: Step, thread: Thread, policy: Policy
     if step.kind is Kind.GATE:
         return _gate_rests(enrollment, thread, policy, now)
     if step.if_silent is not None:  # a question that matters and could not be asked: a person must know
-        return replace(enrollment, instants={**enrollment.instants, agenda.silent_key(step.id): now})
+        return changed(enrollment, instants={**enrollment.instants, agenda.silent_key(step.id): now})
     return enrollment
 
 
 def _tasked(thread: Thread, decision: StaffTask, policy: Policy, now: datetime) -> Thread:
     enrollment = thread.enrollment(decision.enrollment or "")
     if decision.reason.code == "no_open_hours":
-        return replace(thread, pace=replace(thread.pace, hours_told_at=now))
+        return changed(thread, pace=changed(thread.pace, hours_told_at=now))
     if enrollment is None or decision.step is None or decision.cycle is None:
         return thread
     pending = _pending(enrollment, decision.step, decision.cycle)
@@ -221,7 +221,7 @@ def _tasked(thread: Thread, decision: StaffTask, policy: Policy, now: datetime) 
 def _told(enrollment: Enrollment, step_id: str, cycle: int) -> Enrollment:
     """People know that a question has no answer; the round is used up, so that its outcome is the only one."""
     cycles = {**enrollment.cycles, step_id: max(cycle, enrollment.cycles.get(step_id, 0))}
-    return replace(agenda.without_second_asking(enrollment, step_id), cycles=cycles)
+    return changed(agenda.without_second_asking(enrollment, step_id), cycles=cycles)
 
 
 def _ended(thread: Thread, decision: Finish, now: datetime) -> Thread:
@@ -229,8 +229,8 @@ def _ended(thread: Thread, decision: Finish, now: datetime) -> Thread:
         return thread.without_enrollment(decision.enrollment)
     if not decision.pause:
         return thread
-    pace = replace(thread.pace, stay_asked_at=None, paused_at=now)
-    return replace(thread, status="paused", paused_until=None, pace=pace)
+    pace = changed(thread.pace, stay_asked_at=None, paused_at=now)
+    return changed(thread, status="paused", paused_until=None, pace=pace)
 
 
 def unsent(thread: Thread, proposal: Proposal, policy: Policy, now: datetime, *, expired: bool, reason: str) -> Thread:
@@ -241,20 +241,20 @@ def unsent(thread: Thread, proposal: Proposal, policy: Policy, now: datetime, *,
     pace = pacing.forget(thread.pace, proposal)
     question = pace.question
     if question is not None and (question.step, question.cycle) == (proposal.step, proposal.cycle):
-        pace = replace(pace, question=None)
-    thread = replace(thread, pace=pace)
+        pace = changed(pace, question=None)
+    thread = changed(thread, pace=pace)
     enrollment = thread.enrollment(proposal.enrollment)
     step = enrollment.sequence.step(proposal.step) if enrollment else None
     if enrollment is None or step is None:
         return thread
     followers = {s.id for s in enrollment.sequence.steps for w in s.when if w.step == step.id}
     kept = tuple(p for p in enrollment.agenda if p.step not in followers)
-    enrollment = agenda.without_second_asking(replace(enrollment, agenda=kept), step.id)
+    enrollment = agenda.without_second_asking(changed(enrollment, agenda=kept), step.id)
     kept = enrollment.agenda
     tried = enrollment.facts.get(f"unsent {step.id}", 0)
     if step.kind in ONCE_MORE and tried < 1 and not any(p.step == step.id for p in kept):
         enrollment = agenda.add_now(enrollment, step, now, thread.profile.timezone)
-        enrollment = replace(enrollment, facts={**enrollment.facts, f"unsent {step.id}": tried + 1})
+        enrollment = changed(enrollment, facts={**enrollment.facts, f"unsent {step.id}": tried + 1})
     else:
         enrollment = _given_up(enrollment, step, thread, policy, now)
     return thread.with_enrollment(enrollment)

@@ -7,10 +7,11 @@ Instants are aware UTC; `time`, `date` and minutes are wall clock in the family'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import TypeAlias
 
+from schedules.changing import changed
 from schedules.sequences import PLACES as PLACES
 from schedules.sequences import Anchor as Anchor
 from schedules.sequences import Answer as Answer
@@ -232,10 +233,10 @@ class Thread:
 
     def with_enrollment(self, enrollment: Enrollment) -> Thread:
         others = tuple(enrollment if e.id == enrollment.id else e for e in self.enrollments)
-        return replace(self, enrollments=others)
+        return changed(self, enrollments=others)
 
     def without_enrollment(self, enrollment_id: str) -> Thread:
-        return replace(self, enrollments=tuple(e for e in self.enrollments if e.id != enrollment_id))
+        return changed(self, enrollments=tuple(e for e in self.enrollments if e.id != enrollment_id))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

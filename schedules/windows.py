@@ -84,7 +84,8 @@ class _Book:
         self.spans: dict[date, tuple[Span, ...]] = {}
         self.instants: dict[date, tuple[tuple[datetime, datetime], ...]] = {}
         self.preferred: dict[date, datetime | None] = {}
-        self.calm: dict[date, tuple[Span, ...]] = {}
+        self.has_calm: bool | None = None
+        self.calm: dict[date, tuple[Window, ...]] = {}
         self.moments: dict[Window, tuple[datetime, ...]] = {}
 
 
@@ -96,7 +97,7 @@ def _book(profile: Profile, policy: Policy) -> _Book:
     """By identity: to hash a profile, field by field, costs more than most of what is looked up."""
     key = (id(profile), id(policy))
     book = _BOOKS.get(key)
-    if book is None or book.profile is not profile or book.policy is not policy:
+    if book is None:
         if len(_BOOKS) >= _MOST_BOOKS:
             _BOOKS.clear()
         book = _BOOKS[key] = _Book(profile, policy)  # holds both, so that their ids stay theirs
@@ -151,7 +152,10 @@ def _open_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]
 
 def is_open(profile: Profile, policy: Policy, at: datetime) -> bool:
     day = localtime.local_date(at, profile.timezone)
-    return any(start <= at < end for start, end in open_instants(profile, policy, day))
+    for start, end in open_instants(profile, policy, day):
+        if start <= at < end:
+            return True
+    return False
 
 
 def next_open(profile: Profile, policy: Policy, at: datetime, *, days: int = 60) -> datetime | None:
@@ -190,10 +194,10 @@ def end_of_open(profile: Profile, policy: Policy, at: datetime) -> datetime:
 
 def preferred_moment(profile: Profile, policy: Policy, day: date) -> datetime | None:
     """The first open moment of `day` from the preferred time on, else the day's first one."""
-    book = _book(profile, policy)
-    if day not in book.preferred:
-        book.preferred[day] = _preferred(profile, policy, day)
-    return book.preferred[day]
+    known = _book(profile, policy).preferred
+    if day not in known:
+        known[day] = _preferred(profile, policy, day)
+    return known[day]
 
 
 def _preferred(profile: Profile, policy: Policy, day: date) -> datetime | None:
@@ -226,14 +230,6 @@ def next_school_office(profile: Profile, policy: Policy, at: datetime, *, days: 
 
 def _derived(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
     """Calm pieces of an ordinary day, by §5.2 rule 1, less activities and work."""
-    book = _book(profile, policy)
-    found = book.calm.get(day)
-    if found is None:
-        found = book.calm[day] = _calm_pieces(profile, policy, day)
-    return found
-
-
-def _calm_pieces(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
     pieces = _family_rhythm(profile, policy, day)
     for hole in (*on_day(profile.activities, day), *on_day(profile.busy_hours, day)):
         pieces = subtract(pieces, hole)
@@ -260,26 +256,41 @@ def _family_rhythm(profile: Profile, policy: Policy, day: date) -> tuple[Span, .
 
 def _has_any(profile: Profile, policy: Policy) -> bool:
     """Does an ordinary week have any calm piece at all?"""
-    monday = date(2024, 1, 1)
-    return any(_derived(profile, policy, monday + n * _DAY) for n in range(7))
+    book = _book(profile, policy)
+    if book.has_calm is None:
+        monday = date(2024, 1, 1)
+        book.has_calm = any(_derived(profile, policy, monday + n * _DAY) for n in range(7))
+    return book.has_calm
 
 
 def calm_windows(thread: Thread, policy: Policy, day: date) -> tuple[Window, ...]:
     """The calm windows of `day`, in order. Days that are wrong for a talk are the gate's business."""
-    profile = thread.profile
+    known = _book(thread.profile, policy).calm
+    found = known.get(day)
+    if found is None:
+        found = known[day] = _as_windows(_calm_pieces(thread.profile, policy, day), policy, day)
+    holes = tuple(_session_holes(thread, policy, day)) if thread.key_dates and found else ()
+    if not holes:
+        return found
+    pieces = _calm_pieces(thread.profile, policy, day)
+    for hole in holes:
+        pieces = subtract(pieces, hole)
+    return _as_windows(pieces, policy, day)
+
+
+def _calm_pieces(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
     if calendar.is_quiet(profile, day):
         return ()
     if profile.calm_windows is not None:
-        pieces = on_day(profile.calm_windows, day)
-    elif _has_any(profile, policy):
-        pieces = _derived(profile, policy, day)
-    else:
-        pieces = on_day(policy.weekend_default, day)
-    for hole in _session_holes(thread, policy, day):
-        pieces = subtract(pieces, hole)
-    return tuple(
-        Window(day=day, start=p.start, end=p.end) for p in pieces if p.end - p.start >= policy.window_least_minutes
-    )
+        return on_day(profile.calm_windows, day)
+    if _has_any(profile, policy):
+        return _derived(profile, policy, day)
+    return on_day(policy.weekend_default, day)
+
+
+def _as_windows(pieces: tuple[Span, ...], policy: Policy, day: date) -> tuple[Window, ...]:
+    long = (piece for piece in pieces if piece.end - piece.start >= policy.window_least_minutes)
+    return tuple(Window(day=day, start=piece.start, end=piece.end) for piece in long)
 
 
 def _session_holes(thread: Thread, policy: Policy, day: date) -> Iterator[Span]:
