@@ -36,7 +36,7 @@ def served(wired: Wiring, world: World) -> Iterator[str]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.effective_port}"
-    server.close()
+    server.trigger.pull_trigger(server.close)  # in its own thread: a socket that closes under its feet is an error
     thread.join(timeout=5)
 
 
