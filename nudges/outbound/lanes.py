@@ -34,7 +34,9 @@ _LOOK: Final = (
         _LANES.c.tokens_at,
     )
     .where(_LANES.c.id == bindparam("lane"))
-    .with_for_update()
+    # Not a key lock: who queues a text on the lane need not wait for us. Nor do we wait, with texts that we have
+    # settled in our hands: whoever changes the lane at this instant takes it over, or has it rest.
+    .with_for_update(key_share=True, skip_locked=True)
 )
 _KEEP: Final = (
     update(_LANES)
@@ -166,10 +168,10 @@ class Bucket:
 def look_into(session: Session, lease: Lease, *, now: datetime) -> Bucket | None:
     """The lane's bucket, filled up to this instant, and nobody else's until this transaction ends.
 
-    None when the lane was taken over, or must rest: stop at once.
+    None when the lane was taken over, must rest, or is being changed by somebody: stop at once.
     """
-    lane = session.connection().execute(_LOOK, {"lane": lease.lane_id}).one()
-    if lane.token != lease.token or (lane.paused_until is not None and lane.paused_until > now):
+    lane = session.connection().execute(_LOOK, {"lane": lease.lane_id}).one_or_none()
+    if lane is None or lane.token != lease.token or (lane.paused_until is not None and lane.paused_until > now):
         return None
     pace = lane.segments_per_second
     return Bucket(tokens=filled(lane.tokens, lane.tokens_at, pace=pace, now=now), pace=pace)

@@ -6,19 +6,20 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
-from nudges.channels.base import Channel
+from nudges.channels.base import Accepted, Channel, ChannelError
 from nudges.clock import Clock
 from nudges.models.messages import Outbox
 from nudges.outbound import claiming, endings, handover, lanes, last_look, outbox, settling
 from nudges.outbound.calling import Calls, Made
-from nudges.outbound.claiming import Attempt
+from nudges.outbound.claiming import Attempt, Claimed
 from nudges.outbound.handover import Gatekeeper
 from nudges.outbound.lanes import Lease
 from nudges.outbound.outbox import Queued
@@ -59,9 +60,9 @@ def drain(
     """Send what is ready on a lane, at its pace. The one service function that owns its transactions.
 
     1. take the lease; somebody else's lane is left alone
-    2. claim: renew the lease and refill the bucket, ask the gate again, mark `sending` with an attempt id, commit
-    3. call the channel with nothing open, up to `at_once` calls side by side (by default what the lane's pace needs);
-       settle what has come back in one short transaction
+    2. claim: settle what has come back, renew the lease and refill the bucket, ask the gate again, mark `sending` with
+       an attempt id, commit; what comes back when nothing is to be claimed is settled by itself
+    3. call the channel with nothing open, up to `at_once` calls side by side (by default what the lane's pace needs)
     4. again until nothing is ready, the bucket is empty and `stay_seconds` are over, or `goes_on` says no: asked
        before each claim, so that a process that must leave finishes its calls and gives the lane back
 
@@ -80,9 +81,7 @@ def drain(
         return drain.run(stay_seconds=stay_seconds, goes_on=goes_on, sleep=sleep)
     finally:
         calls.close()
-        drain.give_back(list(drain.waiting))
-        with sessions.begin() as session:
-            lanes.release(session, lease)
+        drain.leave()
 
 
 def calls_at_once(pace: float) -> int:
@@ -100,6 +99,7 @@ class _Drain:
         self.gatekeeper = Gatekeeper()
         self.second = second
         self.waiting: deque[Attempt] = deque()  # claimed, not yet called
+        self.back: Mapping[int, Accepted] = {}  # called and accepted, not yet settled
         self.asked_at = self.claim_at = clock.now()  # when the gate was asked about them; when to claim again
         self.is_more, self.wait_seconds = True, 0.0
         self.handed_over = self.ended = 0
@@ -109,9 +109,10 @@ class _Drain:
         while True:
             if self.may_claim() and goes_on():
                 self.claim(until)
+            self.settle()
             self.begin_calls()
             if self.calls.under_way:
-                self.settle(self.calls.finished(within=self.patience()))
+                self.take_back(self.calls.finished(within=self.patience()))
                 continue
             # Counted down, not read off the clock: a clock that stands still must not keep us here.
             left -= self.wait_seconds
@@ -129,20 +130,35 @@ class _Drain:
         return self.clock.now() >= self.claim_at
 
     def claim(self, until: datetime) -> None:
-        """Mark what may go as `sending` and commit."""
+        """Settle what has come back, mark what may go as `sending`, and commit both at once.
+
+        Whatever keeps us from claiming takes back no settlement: what is not settled here is settled by itself.
+        """
         now = self.clock.now()
-        with self.sessions.begin() as session:
-            claimed = claiming.claim(
-                session,
-                self.lease,
-                room=BATCH - self.calls.under_way,
-                now=now,
-                gatekeeper=self.gatekeeper,
-                second=self.second,
-            )
+        try:
+            with self.sessions.begin() as session:
+                left = settling.accept(session, self.back, now=now)
+                claimed = claiming.claim(
+                    session,
+                    self.lease,
+                    room=BATCH - self.calls.under_way,
+                    now=now,
+                    gatekeeper=self.gatekeeper,
+                    second=self.second,
+                )
+        except IntegrityError:
+            if not self.back:
+                raise
+            return
+        self.back = left
         if claimed is None:
             self.is_more = False
             return
+        self.take(claimed, until)
+
+    def take(self, claimed: Claimed, until: datetime) -> None:
+        """What was claimed is ours to call; what is over ends."""
+        now = claimed.at
         self.lease = lanes.extended(self.lease, now)
         self.waiting.extend(claimed.attempts)
         self.second.claim(sum(attempt.row.segments for attempt in claimed.attempts))
@@ -207,17 +223,32 @@ class _Drain:
             return LOOK_UP
         return min(LOOK_UP, max(LEAST_WAIT, (self.claim_at - self.clock.now()).total_seconds()))
 
-    def settle(self, made: list[Made]) -> None:
-        """Record what came of calls. What asks the lane to rest, or broke, begins no further one."""
+    def take_back(self, made: list[Made]) -> None:
+        """What came of calls. What asks the lane to rest, or broke, begins no further one."""
         now = self.clock.now()
         answers = {one.attempt.row.id: one.answer for one in made if one.answer is not None}
         self.handed_over += len(answers)
-        if not settling.settle_all(self.sessions, answers, now=now) or not self.keeps_lane(now):
+        self.back = {**self.back, **{id_: one for id_, one in answers.items() if isinstance(one, Accepted)}}
+        refused = {id_: one for id_, one in answers.items() if isinstance(one, ChannelError)}
+        if (refused and not settling.settle_all(self.sessions, refused, now=now)) or not self.keeps_lane(now):
             self.rest()
         for one in made:
             if one.broke is not None:
                 self.rest()
                 raise one.broke
+
+    def settle(self) -> None:
+        """Record what was accepted, without a claim. What cannot be recorded is tried once."""
+        if self.back:
+            back, self.back = self.back, {}
+            settling.settle_all(self.sessions, back, now=self.clock.now())
+
+    def leave(self) -> None:
+        """Nothing that is ours stays with us."""
+        self.settle()
+        self.give_back(list(self.waiting))
+        with self.sessions.begin() as session:
+            lanes.release(session, self.lease)
 
     def rest(self) -> None:
         """Begin nothing more: what was not called goes back to the queue."""

@@ -39,10 +39,18 @@ def _accept(sessions: sessionmaker[Session], accepted: Mapping[int, Accepted], n
     """The ones that are left for a transaction of their own; all of them when the one for all falls."""
     try:
         with sessions.begin() as session:
-            return receipts.adopt_all(session, accepted, reason="accepted", now=now)
+            return accept(session, accepted, now=now)
     except IntegrityError:
         logger.warning("a batch is settled one by one", extra={"action": "settle"})
         return accepted
+
+
+def accept(session: Session, accepted: Mapping[int, Accepted], *, now: datetime) -> Mapping[int, Accepted]:
+    """Record what was simply accepted, by outbox id; the ones that are left need a transaction each (`settle_all`).
+
+    IntegrityError when one of them cannot be recorded: nothing of this transaction may stay then.
+    """
+    return receipts.adopt_all(session, accepted, reason="accepted", now=now)
 
 
 def settle(session: Session, row: Outbox, outcome: Accepted | ChannelError, *, now: datetime) -> bool:

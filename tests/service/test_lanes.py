@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import event, func, select, update
+from sqlalchemy.exc import IntegrityError
 
 import nudges.clock
 from nudges import wiring as composition
@@ -14,7 +17,7 @@ from nudges.channels.fake import FakeChannel
 from nudges.clock import SharedClock
 from nudges.models.messages import Outbox
 from nudges.models.program import Lane
-from nudges.outbound import lanes, outbox, reconcile, sender
+from nudges.outbound import claiming, lanes, outbox, reconcile, sender
 from tests.support.factories import SetClock, a_parent, a_text
 
 
@@ -204,6 +207,73 @@ def test_a_batch_is_found_claimed_and_settled_by_index_however_long_the_queue(
     moves = [plan for statement, plan in plans.items() if statement.startswith("UPDATE outbox")]
     assert len(moves) == 2
     assert all(any("outbox USING INTEGER PRIMARY KEY" in step for step in plan) for plan in moves), moves
+
+
+# ---------------------------------------------------------------- settled and claimed at once
+
+
+@pytest.fixture
+def in_pairs(sessions, lane_id, clock, channel, monkeypatch):
+    """Drains the lane two texts at a time, one call after the other: each pair is settled with the next one's claim."""
+    monkeypatch.setattr(sender, "BATCH", 2)
+
+    def run():
+        return sender.drain(sessions, channel, lane_id, clock=clock, owner="me", at_once=1, sleep=clock.sleep)
+
+    return run
+
+
+def provider_ids(sessions, ids):
+    with sessions() as session:
+        return [session.get_one(Outbox, id_).provider_id for id_ in ids]
+
+
+def test_what_has_come_back_is_settled_in_the_transaction_of_the_next_claim(engine, in_pairs, queue_texts, sessions):
+    queue_texts(8)
+    commits = itertools.count()
+
+    def note(connection):
+        next(commits)
+
+    event.listen(engine, "commit", note)
+    assert in_pairs().handed_over == 8
+    event.remove(engine, "commit", note)
+    assert statuses(sessions) == {"accepted": 8}
+    # The lane is taken and given back; five claims, of which the last finds nothing; and the first of each pair comes
+    # back while the second still waits for its call.
+    assert next(commits) == 2 + 5 + 4
+
+
+def test_a_claim_that_fails_takes_back_no_settlement(in_pairs, queue_texts, sessions, channel, monkeypatch):
+    ids = queue_texts(4)
+    claim, claims = claiming.claim, itertools.count(1)
+
+    def fails_later(*args, **values):
+        claimed = claim(*args, **values)
+        if next(claims) == 2:
+            raise RuntimeError("the disk is full")
+        return claimed
+
+    monkeypatch.setattr(claiming, "claim", fails_later)
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        in_pairs()
+    assert statuses(sessions) == {"accepted": 2, "queued": 2}
+    assert provider_ids(sessions, ids[:2]) == [f"FK{n:032d}" for n in (1, 2)]
+    assert in_pairs().handed_over == 2
+    assert len({text.attempt_id for text in channel.sent}) == len(channel.sent) == 4
+
+
+def test_an_answer_that_cannot_be_recorded_keeps_no_other_text_from_going(
+    in_pairs, queue_texts, sessions, channel, monkeypatch
+):
+    ids = queue_texts(6)
+    send, given = channel.send, iter(["one", "two", "three", "one", "five", "six"])
+    monkeypatch.setattr(channel, "send", lambda outgoing: replace(send(outgoing), provider_id=next(given)))
+    with pytest.raises(IntegrityError):
+        in_pairs()
+    in_pairs()
+    assert provider_ids(sessions, ids) == ["one", "two", "three", None, "five", "six"]
+    assert statuses(sessions)["accepted"] == 5
 
 
 # ---------------------------------------------------------------- one clock for all machines

@@ -24,6 +24,7 @@ STEPS: Final[dict[str, tuple[Any, str, bool]]] = {
     "after the claim's commit": (sender._Drain, "begin_calls", True),
     "before the call": (TwilioChannel, "send", True),
     "after the provider answered": (TwilioChannel, "send", False),
+    "after settling, before the commit": (settling, "accept", False),
     "before settling": (settling, "settle_all", True),
     "after settling": (settling, "settle_all", False),
 }
