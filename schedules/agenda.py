@@ -19,7 +19,7 @@ _BY_SENDING = (Anchor.STEP, Anchor.TRY, Anchor.ANSWER)
 _LEADING = ("go", "ask", "reply", "next_window", "again")
 
 
-@once_each
+@once_each(1024)
 def led_to(sequence: Sequence) -> frozenset[str]:
     """Steps that only an answer or a word leads to."""
     effects = [e for step in sequence.steps for a in step.answers.values() for e in (*a.then, *a.twice, *a.if_ordered)]
@@ -131,7 +131,7 @@ def after_sending(enrollment: Enrollment, step_id: str, sent_at: datetime) -> En
     return enrollment
 
 
-@once_each
+@once_each(1024)
 def _followers(sequence: Sequence) -> Mapping[str, Iterable[tuple[str, int]]]:
     """By step, what hangs on its sending: a step, and which of its moments. Not what an answer leads to."""
     led = led_to(sequence)
@@ -179,7 +179,7 @@ def with_each_session(enrollment: Enrollment, thread: Thread, now: datetime) -> 
     return enrollment
 
 
-@once_each
+@once_each(1024)
 def _by_session(sequence: Sequence) -> tuple[tuple[Step, int, When], ...]:
     """The steps that hang on sessions, with the moment that does."""
     moments = ((step, which, when) for step in sequence.steps for which, when in enumerate(step.when))

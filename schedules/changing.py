@@ -13,8 +13,6 @@ __all__ = ["changed", "once_each"]
 K = TypeVar("K")
 V = TypeVar("V")
 
-_MOST_KEPT = 2048
-
 if TYPE_CHECKING:
     from dataclasses import replace as changed  # so that names and types are checked as they are there
 else:
@@ -39,20 +37,24 @@ def _slots(cls: type[Any]) -> tuple[Callable[[Any], Any], tuple[Any, ...], dict[
     return attrgetter(*names), tuple(writers.values()), writers
 
 
-def once_each(work: Callable[[K], V]) -> Callable[[K], V]:
-    """`work`, done once for each value of some thousand: by identity, since to hash a sequence or a policy, field by
-    field, costs more than to look at it."""
-    known: dict[int, tuple[K, V]] = {}
+def once_each(most: int) -> Callable[[Callable[[K], V]], Callable[[K], V]]:
+    """A function's answers, kept for `most` values: by identity, since to hash a sequence or a policy, field by field,
+    costs more than to look at it."""
 
-    @wraps(work)
-    def remembered(value: K) -> V:
-        found = known.get(id(value))
-        if found is not None:
-            return found[1]
-        if len(known) >= _MOST_KEPT:
-            known.clear()
-        answer = work(value)
-        known[id(value)] = value, answer  # holds the value, so that its id stays its own
-        return answer
+    def remembering(work: Callable[[K], V]) -> Callable[[K], V]:
+        known: dict[int, tuple[K, V]] = {}
 
-    return remembered
+        @wraps(work)
+        def remembered(value: K) -> V:
+            found = known.get(id(value))
+            if found is not None:
+                return found[1]
+            if len(known) >= most:
+                known.clear()
+            answer = work(value)
+            known[id(value)] = value, answer  # holds the value, so that its id stays its own
+            return answer
+
+        return remembered
+
+    return remembering

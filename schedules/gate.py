@@ -152,7 +152,7 @@ def _welcome_first(p: Proposal, thread: Thread, policy: Policy, at: datetime) ->
     return None
 
 
-@once_each
+@once_each(1024)
 def _welcomes(sequence: Sequence) -> frozenset[str]:
     return frozenset(step.id for step in sequence.steps if step.kind is Kind.SYSTEM)
 

@@ -223,7 +223,7 @@ def _next_morning(base: datetime, hours: int, thread: Thread, policy: Policy) ->
 # ---------------------------------------------------------------- how long a step may wait
 
 
-@once_each
+@once_each(1024)
 def _lives(policy: Policy) -> Mapping[Kind, timedelta]:
     """How long a step of each kind makes sense; what a talk's window or an event says besides is in `expiry`."""
     reply = timedelta(hours=policy.ttl_reply_hours)

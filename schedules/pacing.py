@@ -30,7 +30,7 @@ def counted(pace: Pace) -> tuple[Mark, ...]:
     return _counted(pace.marks)
 
 
-@once_each
+@once_each(8)  # a decision asks again and again about the same few
 def _counted(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
     return tuple(sorted((m for m in marks if m.counted), key=_AT))
 

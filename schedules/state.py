@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from schedules.values import (
@@ -80,21 +81,23 @@ def proposal_from_json(data: Mapping[str, Any]) -> Proposal:
     return dataclasses.replace(proposal, window=(start, end))
 
 
-_FIELDS = {
-    cls: tuple((field.name, field.default) for field in dataclasses.fields(cls))
-    for cls in (Mark, OpenQuestion, Pace, Pending, Planned, Proposal)
+_STORED = (Mark, OpenQuestion, Pace, Pending, Planned, Proposal)
+_DEFAULTS: dict[type, tuple[tuple[str, Any], ...]] = {
+    cls: tuple((field.name, field.default) for field in dataclasses.fields(cls)) for cls in _STORED
+}
+_READ_ALL: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    cls: attrgetter(*(name for name, _ in defaults)) for cls, defaults in _DEFAULTS.items()
 }
 
 
 def _plain(value: Any) -> dict[str, Any]:
     """A dataclass as JSON, without the fields that still have their default."""
-    plain: dict[str, Any] = {}
-    for name, default in _FIELDS[type(value)]:
-        item = getattr(value, name)
-        if item is default or (default is not dataclasses.MISSING and item == default):
-            continue
-        plain[name] = item if type(item) in _AS_THEY_ARE else _json(item)
-    return plain
+    cls = type(value)
+    return {
+        name: item if type(item) in _AS_THEY_ARE else _json(item)
+        for (name, default), item in zip(_DEFAULTS[cls], _READ_ALL[cls](value), strict=True)
+        if item is not default and item != default
+    }
 
 
 def _json(item: Any) -> Any:
@@ -104,26 +107,28 @@ def _json(item: Any) -> Any:
         return item.value
     if isinstance(item, tuple):
         return [_json(part) for part in item]
-    return _plain(item) if type(item) in _FIELDS else item
-
-
-_AS_THEY_ARE = frozenset((str, int, bool, float, type(None)))
-_ENUMS: dict[str, type[Enum]] = {"kind": Kind, "topic": Topic}
+    return _plain(item) if type(item) in _DEFAULTS else item
 
 
 def _build(cls: type[T], data: Mapping[str, Any]) -> T:
     """A dataclass from its JSON: instants by their names (`…_at`, `at`, `until`, `…_until`), enums by theirs."""
-    values: dict[str, Any] = {}
-    for key, item in data.items():
-        if type(item) is not str:
-            values[key] = _ENUMS[key](item) if key in _ENUMS else item
-        elif _is_instant(key):
-            values[key] = datetime.fromisoformat(item)
-        else:
-            values[key] = _ENUMS[key](item) if key in _ENUMS else item
+    values = dict(data)
+    for key in values.keys() & _READERS.keys():
+        values[key] = _READERS[key](values[key])
     return cls(**values)
 
 
-@lru_cache(maxsize=256)
-def _is_instant(key: str) -> bool:
-    return key in ("at", "base", "until", "not_before", "silence_since") or key.endswith(("_at", "_until"))
+def _instant(item: Any) -> Any:
+    return datetime.fromisoformat(item) if type(item) is str else item
+
+
+def _is_instant(name: str) -> bool:
+    return name in ("at", "base", "until", "not_before", "silence_since") or name.endswith(("_at", "_until"))
+
+
+_AS_THEY_ARE = frozenset((str, int, bool, float, type(None)))
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **{name: _instant for defaults in _DEFAULTS.values() for name, _ in defaults if _is_instant(name)},
+    "kind": lru_cache(maxsize=len(Kind))(Kind),  # to call an enum costs as much as an instant
+    "topic": lru_cache(maxsize=len(Topic))(Topic),
+}

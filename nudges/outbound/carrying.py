@@ -103,7 +103,7 @@ class OfEnrollment:
 class Form:
     """What a course comes to in rows, for any parent who has it: worked out once, with names instead of ids."""
 
-    course: Course
+    status: str  # of the thread
     texts: tuple[OfText, ...]
     outcomes: tuple[tuple[str, Shared], ...]
     for_staff: tuple[tuple[str, Shared], ...]
@@ -117,7 +117,7 @@ def form_of(course: Course, now: datetime, dialect: Dialect) -> Form:
     """Raises ValueError for a text without a word."""
     thread, look = course.thread, course.look
     return Form(
-        course=course,
+        status=thread.status,
         texts=tuple(_text(text, now, dialect) for text in course.texts),
         outcomes=tuple((one.enrollment, _outcome(one, now, dialect)) for one in course.outcomes),
         for_staff=tuple((one.words, _for_staff(one, now, dialect)) for one in course.for_staff),
@@ -231,8 +231,8 @@ class Carrier:
             if after.state != before.state:
                 self.agendas.append(((before.id,), after.agenda))
         self._keep(reading, readings.with_ids(form.pace, reading.enrollments), form.thread)
-        if form.course.thread.status != reading.status:
-            self._note_status(reading, form.course.thread.status)
+        if form.status != reading.status:
+            self._note_status(reading, form.status)
 
     def rest(self, reading: Reading, dialect: Dialect, *, until: datetime | None, why: str) -> None:
         """Plan nothing for this parent; look again at `until`, or never."""

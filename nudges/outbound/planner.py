@@ -179,6 +179,8 @@ class _Batch:
         alike = reading.alike()
         form = self.forms.get(alike)
         if form is None:
+            if len(self.forms) >= BATCH:
+                self.forms.clear()  # where no two stand alike, what is kept costs more than it saves
             program = self.programs[reading.program_id]
             people = People(
                 org=program.name,
