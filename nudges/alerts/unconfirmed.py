@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import paging
@@ -21,6 +21,7 @@ from nudges.models.safety import Alert, AlertEvent
 NO_WORD: Final = timedelta(seconds=60)  # nothing at all was heard
 ONLY_SENT: Final = timedelta(minutes=5)  # the carrier has it, the phone has not
 _WAITING: Final = ("queued", "sending", "unknown", "accepted")
+_OPEN: Final = select(Alert.id).where(Alert.status != literal("resolved", literal_execute=True))
 
 
 def look(session: Session, now: datetime) -> int:
@@ -51,8 +52,7 @@ def _latest_replies(session: Session) -> Sequence[tuple[Alert, Outbox]]:
     """Open episodes with their newest crisis reply."""
     newest = (
         select(func.max(Outbox.id))
-        .join(Alert, Alert.id == Outbox.alert_id)
-        .where(Outbox.category == "crisis_reply", Alert.status != "resolved")
+        .where(Outbox.category == "crisis_reply", Outbox.alert_id.in_(_OPEN))
         .group_by(Outbox.alert_id)
     )
     rows = session.execute(

@@ -141,9 +141,8 @@ def take(session: Session, lane_id: int, *, owner: str, now: datetime) -> Lease 
 
 
 def _disown(session: Session, lease: Lease, *, now: datetime) -> None:
-    sending = literal(SENDING, literal_execute=True)
     orphans = select(Outbox.id).where(
-        Outbox.lane_id == lease.lane_id, Outbox.status == sending, Outbox.claimed_by != lease.name
+        Outbox.lane_id == lease.lane_id, outbox.is_on_its_way(SENDING), Outbox.claimed_by != lease.name
     )
     for outbox_id in session.scalars(orphans).all():
         outbox.move(

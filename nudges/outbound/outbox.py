@@ -8,14 +8,29 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Integer, String, Table, Text, bindparam, cast, func, insert, literal, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from nudges.db import UTCDateTime, as_given, ids_given, pairs_given, unindexed, unseal
 from nudges.models.messages import Outbox, OutboxEvent
 from nudges.models.program import Lane
-from nudges.outbound.status import ALLOWED, QUEUED, SENDING, TERMINAL
+from nudges.outbound.status import ACCEPTED, ALLOWED, QUEUED, SENDING, SENT, TERMINAL, UNKNOWN
 from schedules import segments
 
 PRIORITY: Final[Mapping[str, int]] = {
@@ -93,6 +108,18 @@ _POSTPONE: Final = (
     .where(_OUTBOX.c.id == bindparam("text"), _OUTBOX.c.status == QUEUED)
     .values(not_before=bindparam("until"))
 )
+
+
+# As ix_outbox_unsettled has it, word for word: SQLite sees a partial index only where its own condition stands too, and
+# reads every text that there ever was otherwise.
+ON_ITS_WAY: Final = Outbox.status.in_(
+    [literal(status, literal_execute=True) for status in (ACCEPTED, SENDING, SENT, UNKNOWN)]
+)
+
+
+def is_on_its_way(*statuses: str) -> ColumnElement[bool]:
+    """Is a text in one of `statuses` (accepted, sending, sent, unknown)? Found by the index of unsettled texts."""
+    return and_(ON_ITS_WAY, Outbox.status.in_([literal(status, literal_execute=True) for status in statuses]))
 
 
 class LostRace(RuntimeError):
@@ -314,7 +341,7 @@ def unsettled(session: Session, status: str, *, before: datetime, limit: int = 1
     """Texts that stand in `status` since before an instant, oldest first."""
     return session.scalars(
         select(Outbox)
-        .where(Outbox.status == status, Outbox.attempted_at <= before)
+        .where(is_on_its_way(status), Outbox.attempted_at <= before)
         .order_by(Outbox.attempted_at)
         .limit(limit)
         .execution_options(populate_existing=True)

@@ -121,15 +121,10 @@ def expire_overdue(sessions: sessionmaker[Session], *, now: datetime) -> int:
 def _to_look_up(sessions: sessionmaker[Session], now: datetime) -> Sequence[Outbox]:
     """Unknown ones first; then those that the provider has had for their whole moment."""
     late = now - RECEIPT_LATE
-    without_word = _is(ACCEPTED, SENT) & (Outbox.attempted_at <= late) & (Outbox.expires_at <= late)
+    without_word = outbox.is_on_its_way(ACCEPTED, SENT) & (Outbox.attempted_at <= late) & (Outbox.expires_at <= late)
     with sessions() as session:
-        unknown = session.scalars(_oldest(_is(UNKNOWN), now, _BATCH)).all()
+        unknown = session.scalars(_oldest(outbox.is_on_its_way(UNKNOWN), now, _BATCH)).all()
         return [*unknown, *session.scalars(_oldest(without_word, now, _BATCH - len(unknown))).all()]
-
-
-def _is(*statuses: str) -> ColumnElement[bool]:
-    # Spelled out, or the partial index is not seen.
-    return Outbox.status.in_([literal(status, literal_execute=True) for status in statuses])
 
 
 def _oldest(which: ColumnElement[bool], now: datetime, limit: int) -> Select[Outbox]:

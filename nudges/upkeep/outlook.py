@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from nudges.db import unindexed
 from nudges.families import snapshots
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
@@ -23,6 +24,7 @@ from schedules import localtime, plan
 DAYS: Final = 14
 SAMPLE: Final = 100  # parents whose plan is looked into; a larger program is scaled up from them
 MOST_TEXTS: Final = 20  # of one parent in the days ahead
+RECENT: Final = 1000  # texts that say how long a text is
 SENDING_HOURS: Final = 8  # of a day, in which texts of one zone can go: families are not awake all day
 SEGMENTS: Final = 1.6  # of a text, until the program has sent some of its own
 FRESH_FOR: Final = timedelta(hours=24)
@@ -63,20 +65,33 @@ class Outlook:
 
 def forecast(session: Session, program: Program, now: datetime) -> Outlook:
     """Ask the plan itself what goes out if nothing is answered: all parents of a small program, a sample else."""
-    ids = session.scalars(
-        select(Parent.id).where(Parent.program_id == program.id, Parent.status == "active").order_by(Parent.id)
-    ).all()
-    stride = max(1, -(-len(ids) // SAMPLE))
-    sample = ids[::stride]
+    parents, sample = _sample(session, program)
     counts = _expected(session, program, sample, now)
     today = localtime.local(now, program.timezone).date()
     capacity = daily_capacity(session, program)
-    scale = len(ids) / len(sample) if sample else 0.0
+    scale = parents / len(sample) if sample else 0.0
     days = tuple(
         Day(on=on, texts=round(counts[on] * scale), capacity=capacity)
         for on in (today + timedelta(days=ahead) for ahead in range(DAYS))
     )
-    return Outlook(days=days, parents=len(ids), sampled=len(sample))
+    return Outlook(days=days, parents=parents, sampled=len(sample))
+
+
+def _sample(session: Session, program: Program) -> tuple[int, Sequence[int]]:
+    """How many active parents there are, and ids of all of them or of SAMPLE spread over the years of enrollment."""
+    active = (Parent.program_id == program.id, Parent.status == "active")
+    count, first, last = session.execute(
+        select(func.count(), func.min(Parent.id), func.max(Parent.id)).where(*active)
+    ).one()
+    if count <= SAMPLE:
+        return count, session.scalars(select(Parent.id).where(*active).order_by(Parent.id)).all()
+    # The first from each of so many even places on: a list of all ids would cost a large program too much memory.
+    table = Parent.metadata.tables[Parent.__tablename__]
+    mine = (unindexed(table.c.program_id) == program.id, table.c.status == "active")
+    ids = select(table.c.id).where(*mine).order_by(table.c.id).limit(1)
+    places = (first + (last - first) * place // SAMPLE for place in range(SAMPLE))
+    found = (session.scalar(ids.where(table.c.id >= place)) for place in places)
+    return count, sorted({id_ for id_ in found if id_ is not None})
 
 
 def _expected(session: Session, program: Program, ids: Sequence[int], now: datetime) -> Counter[date]:
@@ -96,7 +111,8 @@ def daily_capacity(session: Session, program: Program) -> int:
     pace = session.scalar(
         select(Lane.segments_per_second).where(Lane.program_id == program.id).order_by(Lane.id).limit(1)
     )
-    recent = select(func.avg(Outbox.segments)).where(Outbox.category == "nudge")
+    newest = select(Outbox.segments, Outbox.category).order_by(Outbox.id.desc()).limit(RECENT).subquery()
+    recent = select(func.avg(newest.c.segments)).where(newest.c.category == "nudge")
     segments = float(session.scalar(recent) or SEGMENTS)
     return int((pace or 0.0) * SENDING_HOURS * 3600 / segments)
 
@@ -183,9 +199,11 @@ def _is_told(session: Session, program_id: int) -> bool:
 def outcomes(session: Session, program: Program, now: datetime) -> dict[str, int]:
     """What became of the texts that were created in the last 24 hours."""
     lanes = select(Lane.id).where(Lane.program_id == program.id)
+    # The newest of those before: no index has the time alone, and ids rise with it.
+    older = select(Outbox.id).where(Outbox.created_at <= now - timedelta(hours=24)).order_by(Outbox.id.desc()).limit(1)
     rows = session.execute(
         select(Outbox.status, func.count())
-        .where(Outbox.lane_id.in_(lanes), Outbox.created_at > now - timedelta(hours=24))
+        .where(Outbox.lane_id.in_(lanes), Outbox.id > (session.scalar(older) or 0))
         .group_by(Outbox.status)
     )
     return {row[0]: row[1] for row in rows}

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from nudges import logs
 from nudges.engine import ticks
@@ -24,7 +24,7 @@ from nudges.models.messages import Outbox
 from nudges.models.program import Heartbeat, Lane, Program
 from nudges.models.safety import Task
 from nudges.upkeep import outlook, pings
-from nudges.upkeep.figures import Tally
+from nudges.upkeep.figures import Figures, Tally
 from nudges.web import context, health
 from tests.support import factories
 
@@ -106,6 +106,29 @@ def test_a_tally_counts_each_row_once(sessions, people, clock):
         clock.move(minutes=minutes)
         with sessions() as session:
             assert tally.read(session, clock.now())["person"] == 3
+
+
+def test_a_scrape_reads_neither_all_parents_nor_all_texts(sessions, people, now):
+    """With a million of them a monitor that asks twice a minute would be the heaviest user of the database."""
+    if sessions.kw["bind"].dialect.name != "sqlite":
+        pytest.skip("how statements are carried out is asked of SQLite")
+    asked = []
+
+    def note(connection, cursor, statement, parameters, context, is_many):
+        asked.append((statement, parameters))
+
+    event.listen(sessions.kw["bind"], "before_cursor_execute", note)
+    with sessions() as session:
+        list(Figures().read(session, now))
+        connection = session.connection()
+        event.remove(sessions.kw["bind"], "before_cursor_execute", note)
+        plans = [
+            row[-1]
+            for statement, parameters in asked
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            if "ORDER BY" not in statement  # the newest row that is old enough: a look from the end
+        ]
+    assert [plan for plan in plans if plan in ("SCAN parents", "SCAN outbox", "SCAN outbox_events")] == []
 
 
 def test_figures_name_nobody(client, wiring, parent_id):
@@ -276,3 +299,36 @@ def test_words_for_people_hold_no_number_either(capsys):
         assert capsys.readouterr().err.count("[number]") == 1
     finally:
         root.handlers[:] = before
+
+
+BIG = ("parents", "outbox", "outbox_events", "enrollments", "families", "inbound", "step_outcomes")
+
+
+def test_a_beat_reads_no_table_from_end_to_end(wiring, parent_id):
+    """Neither the tables nor their indexes: a program with a million families beats as calmly as one with fifty."""
+    engine = wiring.engine
+    if engine.dialect.name != "sqlite":
+        pytest.skip("how statements are carried out is asked of SQLite")
+    ticks.run_all(wiring)
+    asked = {}
+
+    def note(connection, cursor, statement, parameters, context, is_many):
+        if not is_many:
+            asked[statement] = parameters
+
+    event.listen(engine, "before_cursor_execute", note)
+    ticks.run_all(wiring)
+    event.remove(engine, "before_cursor_execute", note)
+    with engine.connect() as connection:
+        plans = {
+            statement: [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+            for statement, parameters in asked.items()
+            if statement.startswith(("SELECT", "UPDATE", "DELETE"))
+        }
+    found = {statement: step for statement, plan in plans.items() for step in plan if _reads_all(step)}
+    assert len(plans) > 20 and found == {}
+
+
+def _reads_all(step):
+    # What is queued is read by the index of what is queued alone.
+    return any(step.startswith(f"SCAN {table}") for table in BIG) and "INDEX ix_outbox_due" not in step

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from nudges.models.family import FamilyStaff
 from nudges.models.program import Program, Staff
 from nudges.models.safety import LedgerEntry
+from nudges.web.admin import staff_accounts
 from tests.web.conftest import World
 
 SETTINGS = {
@@ -41,6 +42,23 @@ def test_a_new_counselor_can_sign_in_and_sees_only_what_is_assigned(
     dee.post(f"/admin/staff/{eva.id}/families", data={})
     with db() as session:
         assert session.get(FamilyStaff, (world.lopez, eva.id)) is None
+
+
+def test_a_counselor_with_more_families_than_a_page_keeps_those_it_does_not_show(
+    dee: FlaskClient, db: sessionmaker[Session], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staff_accounts, "SHOWN", 1)
+    url = f"/admin/staff/{world.ana}"
+    dee.post(f"{url}/families", data={"families": [str(world.lopez), str(world.adams)]})
+    assert "F-1042" in dee.get(url).text and "F-1043" not in dee.get(url).text
+    assert "F-1043" in dee.get(f"{url}?code=f-1043").text
+    dee.post(f"{url}/families", data={})
+    with db() as session:
+        assert session.get(FamilyStaff, (world.lopez, world.ana)) is None
+        assert session.get(FamilyStaff, (world.adams, world.ana)) is not None
+    dee.post(f"{url}/families?code=F-1043", data={})
+    with db() as session:
+        assert session.get(FamilyStaff, (world.adams, world.ana)) is None
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask import flash, request, url_for
-from sqlalchemy import select
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from nudges.families import snapshots
 from nudges.families.hours import hours_text, week
 from nudges.ledger import record
 from nudges.models.family import Parent
@@ -97,6 +96,11 @@ def _overrides(form: Form) -> dict[str, Any]:
 
 
 def _plan_anew(db: Session, program: Program) -> None:
-    at = now()
-    for parent in db.scalars(select(Parent).where(Parent.program_id == program.id, Parent.status == "active")):
-        snapshots.look_again(parent, now=at)
+    """Look again at everybody at the next beat, in one statement: a program may have very many."""
+    which = (Parent.program_id == program.id, Parent.status == "active")
+    db.execute(
+        update(Parent)
+        .where(*which)
+        .values(next_at=now(), revision=Parent.revision + 1)
+        .execution_options(synchronize_session=False)
+    )

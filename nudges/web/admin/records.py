@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import request
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from nudges.ledger import record
@@ -17,6 +20,7 @@ from nudges.web.pages import page
 
 area = admin_area("records", __name__)
 SHOWN = 100
+LOOKED = 10_000  # of the newest texts: the page asks again every few seconds
 
 
 @area.get("/ledger")
@@ -30,11 +34,16 @@ def ledger() -> Response:
         return page(
             "admin/ledger.html",
             entries=entries,
-            codes={row.id: row.code for row in db.scalars(select(Family))},
+            codes=_codes(db, entries),
             names={f"staff:{row.id}": row.name for row in db.scalars(select(Staff))},
             zone=program_of_staff(db).timezone,
             more=entries[-1].id if len(entries) == SHOWN else None,
         )
+
+
+def _codes(db: Session, entries: Sequence[LedgerEntry]) -> dict[int, str]:
+    ids = {entry.family_id for entry in entries if entry.family_id is not None}
+    return {row.id: row.code for row in db.execute(select(Family.id, Family.code).where(Family.id.in_(ids)))}
 
 
 @area.get("/ledger/proof")
@@ -50,18 +59,21 @@ def outbox() -> Response:
     status = request.args.get("status", "")
     with transaction() as db:
         lanes = select(Lane.id).where(Lane.program_id == staff().program_id)
+        recent = Outbox.id > (db.scalar(select(func.max(Outbox.id))) or 0) - LOOKED
         rows = (
             select(Outbox, Family.code, Family.id)
             .outerjoin(Parent, Parent.id == Outbox.parent_id)
             .outerjoin(Family, Family.id == Parent.family_id)
-            .where(Outbox.lane_id.in_(lanes))
+            .where(Outbox.lane_id.in_(lanes), recent)
             .order_by(Outbox.id.desc())
             .limit(SHOWN)
         )
         if status in STATUSES:
             rows = rows.where(Outbox.status == status)
         counts = db.execute(
-            select(Outbox.status, func.count().label("texts")).where(Outbox.lane_id.in_(lanes)).group_by(Outbox.status)
+            select(Outbox.status, func.count().label("texts"))
+            .where(Outbox.lane_id.in_(lanes), recent)
+            .group_by(Outbox.status)
         )
         return page(
             "admin/outbox.html",
@@ -70,6 +82,7 @@ def outbox() -> Response:
             counts={row.status: row.texts for row in counts},
             statuses=STATUSES,
             chosen=status,
+            looked=LOOKED,
             beats=db.scalars(select(Heartbeat).order_by(Heartbeat.duty)).all(),
             zone=program_of_staff(db).timezone,
         )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from flask import abort, flash, request, url_for
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from nudges.families.snapshots import StaleParent
 from nudges.library import signing, texts
 from nudges.models.family import Parent
-from nudges.models.program import Staff
+from nudges.models.program import Program, Staff
 from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion
 from nudges.studio import drafts, sign_offs, versions
 from nudges.studio.moments import in_words
@@ -61,13 +61,12 @@ def index() -> Response:
 
 
 def _running(db: Session) -> dict[str, int]:
-    counts = db.execute(
-        select(Enrollment.sequence_key, func.count().label("parents"))
-        .join(Parent, Parent.id == Enrollment.parent_id)
-        .where(Parent.program_id == staff().program_id, Enrollment.status == "active")
-        .group_by(Enrollment.sequence_key)
-    )
-    return {row.sequence_key: row.parents for row in counts}
+    # The status spelled out, the index of who is in what answers alone; parents are asked only if there are programs.
+    active = Enrollment.status == literal("active", literal_execute=True)
+    counts = select(Enrollment.sequence_key, func.count().label("parents")).where(active)
+    if (db.scalar(select(func.count()).select_from(Program)) or 0) > 1:
+        counts = counts.join(Parent, Parent.id == Enrollment.parent_id).where(Parent.program_id == staff().program_id)
+    return {row.sequence_key: row.parents for row in db.execute(counts.group_by(Enrollment.sequence_key))}
 
 
 @area.get("/sequences/<key>")

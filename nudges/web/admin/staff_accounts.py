@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from flask import abort, flash, request, url_for
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -21,6 +21,7 @@ from nudges.web.pages import back_to, page
 
 area = admin_area("staff_accounts", __name__)
 PERSON = "/staff/<int:staff_id>"
+SHOWN = 200  # families that one page offers
 
 
 def person_or_404(db: Session, staff_id: int) -> Staff:
@@ -44,9 +45,8 @@ def _index(form: Form) -> Response:
         rows = db.scalars(
             select(Staff).where(Staff.program_id == staff().program_id).order_by(Staff.is_active.desc(), Staff.id)
         ).all()
-        counts: dict[int, int] = {}
-        for link in db.scalars(select(FamilyStaff)):
-            counts[link.staff_id] = counts.get(link.staff_id, 0) + 1
+        links = select(FamilyStaff.staff_id, func.count().label("families")).group_by(FamilyStaff.staff_id)
+        counts = {row.staff_id: row.families for row in db.execute(links)}
         on_call = people.on_call(db, staff().program_id)
     return page("admin/staff.html", rows=rows, counts=counts, on_call=on_call, form=form, least=people.LEAST_PASSWORD)
 
@@ -87,13 +87,14 @@ def show(staff_id: int) -> Response:
 def _show(staff_id: int, form: Form) -> Response:
     with transaction() as db:
         person = person_or_404(db, staff_id)
-        families = db.scalars(select(Family).where(Family.program_id == person.program_id).order_by(Family.code)).all()
-        assigned = set(db.scalars(select(FamilyStaff.family_id).where(FamilyStaff.staff_id == person.id)))
+        shown = _shown(db, person, _code())
     return page(
         "admin/person.html",
         person=person,
-        families=families,
-        assigned=assigned,
+        families=[family for family, _ in shown],
+        assigned={family.id for family, is_theirs in shown if is_theirs},
+        code=_code(),
+        is_cut=len(shown) == SHOWN,
         form=form,
         least=people.LEAST_PASSWORD,
     )
@@ -108,16 +109,37 @@ def assign(staff_id: int) -> Response:
         person = person_or_404(db, staff_id)
         _assign(db, person, wanted, at)
     flash("Saved.", "good")
-    return back_to(url_for("staff_accounts.show", staff_id=staff_id))
+    return back_to(url_for("staff_accounts.show", staff_id=staff_id, code=_code() or None))
+
+
+def _code() -> str:
+    return request.args.get("code", "").strip().upper()
+
+
+def _shown(db: Session, person: Staff, code: str) -> list[tuple[Family, bool]]:
+    """The families that the page offers, those that this person has first, and whether they have it."""
+    theirs = (FamilyStaff.family_id == Family.id) & (FamilyStaff.staff_id == person.id)
+    rows = (
+        select(Family, FamilyStaff.staff_id.is_not(None))
+        .where(Family.program_id == person.program_id, Family.code.startswith(code, autoescape=True))
+        .order_by(Family.code)
+        .limit(SHOWN)
+    )
+    own = db.execute(rows.join(FamilyStaff, theirs))
+    others = db.execute(rows.outerjoin(FamilyStaff, theirs).where(FamilyStaff.staff_id.is_(None)))
+    shown = [(row[0], bool(row[1])) for row in (*own, *others)][:SHOWN]
+    return sorted(shown, key=lambda family: family[0].code)
 
 
 def _assign(db: Session, person: Staff, wanted: set[int], at: datetime) -> None:
-    for family in db.scalars(select(Family).where(Family.program_id == person.program_id)):
-        has_it = db.get(FamilyStaff, (family.id, person.id)) is not None
-        if family.id in wanted and not has_it:
+    """What was ticked is theirs; of the others only those that the page offered are taken away."""
+    had = {family.id: family for family, is_theirs in _shown(db, person, _code()) if is_theirs}
+    for family_id in sorted(wanted - had.keys()):
+        family = db.get(Family, family_id)
+        if family is not None and family.program_id == person.program_id:
             people.assign(db, family, person, by=by(), now=at)
-        elif has_it and family.id not in wanted:
-            people.unassign(db, family, person, by=by(), now=at)
+    for family_id in sorted(had.keys() - wanted):
+        people.unassign(db, had[family_id], person, by=by(), now=at)
 
 
 @area.post(f"{PERSON}/on-call")
