@@ -22,6 +22,7 @@ _OUR_STATUSES: Final = frozenset(
 )
 FAILED: Final = frozenset({"failed", "undelivered"})
 UNKNOWN_STATUS: Final = "unknown"
+MOST_MEDIA: Final = 10  # Twilio carries no more; a text must not be lost for a number that no column holds
 
 # All that XML 1.0 cannot carry, escaped or not: one such character makes the whole answer unreadable.
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -133,7 +134,7 @@ def _message_sid(form: Mapping[str, str]) -> str:
 
 
 def _count(digits: str) -> int:
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
+    return min(int(digits[:9]), MOST_MEDIA) if digits.isascii() and digits.isdigit() else 0
 
 
 def _plain(form: Mapping[str, str]) -> dict[str, str]:

@@ -209,6 +209,7 @@ def test_an_inbound_text_is_read_exactly_as_it_came() -> None:
     [
         pytest.param({"OptOutType": ""}, "opt_out_type", None, id="no-opt-out"),
         pytest.param({"NumMedia": "many"}, "num_media", 0, id="count-that-is-none"),
+        pytest.param({"NumMedia": "9" * 5000}, "num_media", 10, id="count-that-no-column-holds"),
         pytest.param({"NumMedia": "²"}, "num_media", 0, id="count-in-superscript"),
         pytest.param({"Body": base64.b64encode(b"STOP").decode()}, "body", "U1RPUA==", id="base64-stays-as-it-is"),
         pytest.param({"From": "262966"}, "from_", "262966", id="short-code-stays-as-it-is"),
