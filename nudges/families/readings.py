@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Select, Text, bindparam, cast, func, literal, or_, select, type_coerce
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from nudges.db import as_given, ids_given
 from nudges.families import snapshots
@@ -62,6 +62,7 @@ class Reading(NamedTuple):
     key_dates: tuple[values.KeyDate, ...] = ()
     holds: tuple[values.Hold, ...] = ()
     staff_id: int | None = None  # the counselor whose name the family's texts carry
+    family_names: tuple[str, ...] = ()  # of all the family's parents, sealed, where a lane asks: see `of`
 
     def alike(self) -> tuple[object, ...]:
         """Equal for two parents about whom the core must decide the same: all that it sees, without their ids."""
@@ -119,11 +120,19 @@ def claim(session: Session, parent_id: int) -> Reading | None:
 
 
 def of(session: Session, ids: Collection[int]) -> dict[int, Reading]:
-    """Parents by id, whatever their status, without their counselor: no rule asks who that is, only words do."""
+    """Parents by id, whatever their status, with what their families' parents are called, which no text may say.
+
+    Without their counselor: no rule asks who that is, only words do.
+    """
     if not ids:
         return {}
-    rows = session.connection().execute(_BY_ID, {"ids": as_given(ids)}).all()
-    return {reading.id: reading for reading in _complete(session, rows, with_staff=False)}
+    names: defaultdict[int, list[str]] = defaultdict(list)
+    rows = []
+    for *row, name in session.connection().execute(_WITH_FAMILIES, {"ids": as_given(ids)}):
+        names[row[2]].append(name)
+        if row[0] in ids:
+            rows.append(row)
+    return {one.id: one for one in _complete(session, rows, names=names)}
 
 
 def first_names(session: Session, staff_ids: set[int]) -> dict[int, str]:
@@ -162,18 +171,26 @@ _DUE: Final = (
 )
 
 
-_BY_ID: Final = _columns().where(Parent.id.in_(ids_given("ids")))
+_SIBLING: Final = aliased(Parent)
+_WITH_FAMILIES: Final = (
+    _columns()
+    .add_columns(type_coerce(Parent.name, Text()).label("name"))
+    .where(Parent.family_id.in_(select(_SIBLING.family_id).where(_SIBLING.id.in_(ids_given("ids")))))
+    .order_by(Parent.id)
+)
 
 
-def _complete(session: Session, rows: Sequence[Any], *, with_staff: bool = True) -> list[Reading]:
-    """The rest of what the core sees, in one query each."""
+def _complete(
+    session: Session, rows: Sequence[Any], *, names: Mapping[int, Sequence[str]] | None = None
+) -> list[Reading]:
+    """The rest of what the core sees, in one query each; the counselor, unless `names` by family take his place."""
     if not rows:
         return []
     parents, families = as_given(row[0] for row in rows), as_given(row[2] for row in rows)
     enrollments = _enrollments(session, parents)
     key_dates = _key_dates(session, parents)
     holds = _holds(session, families)
-    staff = _counselors(session, families) if with_staff else {}
+    staff = _counselors(session, families) if names is None else {}
     found = []
     for row in rows:
         parent_id, family_id = row[0], row[2]
@@ -183,6 +200,7 @@ def _complete(session: Session, rows: Sequence[Any], *, with_staff: bool = True)
             tuple(key_dates.get(parent_id, ())),
             tuple(hold for whose, hold in holds[family_id] if whose in (None, parent_id)) if family_id in holds else (),
             staff.get(family_id),
+            () if names is None else tuple(names[family_id]),
         )
         found.append(Reading._make((*row[:-1], with_names(row[-1], enrolled), *rest)))
     return found

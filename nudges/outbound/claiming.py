@@ -34,10 +34,12 @@ class Attempt:
 class Claimed:
     """What one claim found: calls to make, texts that are over, and when it is worth coming back.
 
-    `wait_seconds` until the pace has room again; `is_more` when there may be more to claim now or then.
+    `asked_at` is when the oldest was read of all that the gate's answers rest on; `wait_seconds` until the pace has
+    room again; `is_more` when there may be more to claim now or then.
     """
 
     at: datetime
+    asked_at: datetime
     batch: str = field(default_factory=lambda: uuid.uuid4().hex)
     attempts: list[Attempt] = field(default_factory=list)
     over: list[tuple[Queued, handover.Over]] = field(default_factory=list)
@@ -57,8 +59,8 @@ def claim(
     if bucket is None:
         return None
     rows = outbox.ready(session, lease.lane_id, now=now, limit=room)
-    claimed = Claimed(at=now, is_more=len(rows) == room)
-    around = handover.look_around(session, rows, gatekeeper)
+    around = handover.look_around(session, rows, gatekeeper, now=now)
+    claimed = Claimed(at=now, asked_at=around.rules.at, is_more=len(rows) == room)
     left = _Picking(session, around, lease, bucket, second, claimed).pick(rows)
     lanes.keep(session, lease, tokens=left, now=now)
     outbox.claim_all(

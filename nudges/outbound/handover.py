@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -16,7 +16,7 @@ from nudges.db import as_given, ids_given
 from nudges.families import readings, snapshots
 from nudges.families.readings import Reading
 from nudges.models.program import Program
-from nudges.outbound import last_look
+from nudges.outbound import filtered, last_look
 from nudges.outbound.outbox import LAST_MOMENTS, URGENT, Queued
 from nudges.outbound.status import CANCELLED, EXPIRED
 from schedules import gate, pacing, state, windows
@@ -69,15 +69,36 @@ class Verdict:
     end: datetime
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """What holds for whole programs, as it was read `at` an instant: their policies, and which steps are held back."""
+
+    policies: Mapping[int, Policy]
+    held: frozenset[str]
+    at: datetime
+
+
 class Gatekeeper:
     """Asks the gate, once for all who stand exactly alike: an answer may be a quarter of a second old.
 
-    How a parent stands is read anew for each batch; only what follows from it is kept, for as long as a drain lasts.
+    How a parent stands is read anew for each batch; only what follows from it is kept, for as long as a drain lasts,
+    and a program's rules for a quarter of a second.
     """
 
     def __init__(self) -> None:
         self._verdicts: dict[tuple[object, ...], Verdict] = {}
         self._threads: dict[tuple[object, ...], Thread] = {}
+        self._rules: Rules | None = None
+
+    def rules(self, session: Session, programs: Collection[int], now: datetime) -> Rules:
+        """The rules of at least these programs."""
+        kept = self._rules
+        if kept is not None and timedelta(0) <= now - kept.at <= _STAYS_TRUE and kept.policies.keys() >= set(programs):
+            return kept
+        stored = session.connection().execute(_POLICIES, {"programs": as_given(programs)})
+        policies = {program_id: snapshots.policy_from(policy) for program_id, policy in stored}
+        self._rules = Rules(policies=policies, held=filtered.held_back(session), at=now)
+        return self._rules
 
     def ask(self, proposal: Proposal, parent: Reading, policy: Policy, now: datetime) -> Verdict:
         stands = parent.alike()
@@ -105,26 +126,23 @@ class Surroundings:
     """
 
     parents: Mapping[int, Reading]
-    policies: Mapping[int, Policy]
+    rules: Rules
     proposals: Mapping[int, Proposal]
     gatekeeper: Gatekeeper
     objections: Mapping[int, str] = field(default_factory=dict)
 
 
-def look_around(session: Session, rows: Sequence[Queued], gatekeeper: Gatekeeper) -> Surroundings:
+def look_around(session: Session, rows: Sequence[Queued], gatekeeper: Gatekeeper, *, now: datetime) -> Surroundings:
     """Read what `may_go` needs, in a few queries for the whole batch."""
     parents = readings.of(session, {row.parent_id for row in rows if row.parent_id is not None})
-    programs = as_given({parent.program_id for parent in parents.values()})
+    rules = gatekeeper.rules(session, {parent.program_id for parent in parents.values()}, now)
     proposals = {row.id: _proposal_of(row, parents) for row in rows if row.has_gate}
     return Surroundings(
         parents=parents,
-        policies={
-            program_id: snapshots.policy_from(stored)
-            for program_id, stored in session.connection().execute(_POLICIES, {"programs": programs})
-        },
+        rules=rules,
         proposals=proposals,
         gatekeeper=gatekeeper,
-        objections=last_look.objections(session, rows, parents, proposals),
+        objections=last_look.objections(session, rows, parents, proposals, held=rules.held),
     )
 
 
@@ -168,7 +186,7 @@ def stands(row: Queued, around: Surroundings, *, now: datetime) -> bool:
 
 
 def _verdict(row: Queued, parent: Reading, around: Surroundings, now: datetime) -> Verdict:
-    return around.gatekeeper.ask(around.proposals[row.id], parent, around.policies[parent.program_id], now)
+    return around.gatekeeper.ask(around.proposals[row.id], parent, around.rules.policies[parent.program_id], now)
 
 
 def without(thread: Thread, proposal: Proposal) -> Thread:

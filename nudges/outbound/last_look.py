@@ -6,13 +6,14 @@ people are called stands in the database.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nudges.db import unseal
 from nudges.families import tasks
 from nudges.families.readings import Reading
 from nudges.library import naming, signing, texts
@@ -27,10 +28,18 @@ _AUTOMATED: Final = frozenset(("nudge", "reply", "system"))  # not a person's ow
 
 
 def objections(
-    session: Session, rows: Sequence[Queued], parents: Mapping[int, Reading], proposals: Mapping[int, Proposal]
+    session: Session,
+    rows: Sequence[Queued],
+    parents: Mapping[int, Reading],
+    proposals: Mapping[int, Proposal],
+    *,
+    held: Set[str],
 ) -> dict[int, str]:
-    """Why a text must not go, by its id; nothing for texts that may. `proposals` are of those with a gate, by id."""
-    found = filtered.held_back(session, rows)
+    """Why a text must not go, by its id; nothing for texts that may.
+
+    `proposals` are of those with a gate, by id; `held` are the steps that `filtered.held_back` has found.
+    """
+    found = filtered.objections(rows, held)
     found |= _unsigned(session, [row for row in rows if row.id in proposals and _is_gated(proposals[row.id])])
     automated = [row for row in rows if row.category in _AUTOMATED and row.parent_id in parents and row.id not in found]
     return found | _naming(session, automated, parents)
@@ -71,12 +80,11 @@ def _waiting_steps(session: Session, version_id: int | None) -> dict[str | None,
 
 
 def _naming(session: Session, rows: Sequence[Queued], parents: Mapping[int, Reading]) -> dict[int, str]:
-    families = {row.id: parents[row.parent_id].family_id for row in rows if row.parent_id is not None}
-    if not families:
-        return {}
-    names = naming.names_by_family(session, set(families.values()))
+    of = {row.id: parents[row.parent_id] for row in rows if row.parent_id is not None}
     return {
         row.id: naming.NAMED
         for row in rows
-        if naming.names_somebody(session, row.body, family_id=families[row.id], names=names[families[row.id]])
+        if naming.names_somebody(
+            session, row.body, family_id=of[row.id].family_id, names=map(unseal, of[row.id].family_names)
+        )
     }

@@ -162,7 +162,7 @@ class _Drain:
         self.lease = lanes.extended(self.lease, now)
         self.waiting.extend(claimed.attempts)
         self.second.claim(sum(attempt.row.segments for attempt in claimed.attempts))
-        self.asked_at, self.wait_seconds = now, claimed.wait_seconds
+        self.asked_at, self.wait_seconds = claimed.asked_at, claimed.wait_seconds
         self.claim_at = now + timedelta(seconds=claimed.wait_seconds)
         self.is_more = claimed.is_more and not (claimed.wait_seconds and self.calls.under_way and now >= until)
         # The ones that are over lock their parent first, so each has a transaction of its own.
@@ -202,9 +202,9 @@ class _Drain:
         """Calls take time: a STOP or a hold may have come in since the claim. Given back, the text ends by rule."""
         attempts = list(self.waiting)
         with self.sessions.begin() as session:
-            around = handover.look_around(session, [attempt.row for attempt in attempts], self.gatekeeper)
+            around = handover.look_around(session, [attempt.row for attempt in attempts], self.gatekeeper, now=now)
         standing = [attempt for attempt in attempts if handover.stands(attempt.row, around, now=now)]
-        self.waiting, self.asked_at = deque(standing), now
+        self.waiting, self.asked_at = deque(standing), around.rules.at
         self.give_back([attempt for attempt in attempts if attempt not in standing])
 
     def keeps_lane(self, now: datetime) -> bool:

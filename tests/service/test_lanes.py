@@ -13,11 +13,13 @@ from sqlalchemy.exc import IntegrityError
 
 import nudges.clock
 from nudges import wiring as composition
+from nudges.alerts import paging
 from nudges.channels.fake import FakeChannel
 from nudges.clock import SharedClock
 from nudges.models.messages import Outbox
 from nudges.models.program import Lane
-from nudges.outbound import claiming, lanes, outbox, reconcile, sender
+from nudges.outbound import claiming, handover, lanes, outbox, reconcile, sender
+from nudges.outbound.purse import Second
 from tests.support.factories import SetClock, a_parent, a_text
 
 
@@ -274,6 +276,39 @@ def test_an_answer_that_cannot_be_recorded_keeps_no_other_text_from_going(
     in_pairs()
     assert provider_ids(sessions, ids) == ["one", "two", "three", None, "five", "six"]
     assert statuses(sessions)["accepted"] == 5
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(0.1, 4), (0.2, 2)], ids=["a moment later", "later"])
+def test_what_holds_for_a_program_is_read_again_within_a_quarter_of_a_second(
+    sessions, people, in_pairs, queue_texts, channel, clock, now, monkeypatch, seconds, sent
+):
+    queue_texts(4)
+    with sessions.begin() as session:
+        session.execute(update(Outbox).values(step_id="ON-9"))
+    send = channel.send
+
+    def send_and_hold_the_step_back(outgoing):
+        clock.move(seconds=seconds)
+        if len(channel.sent) == 1:
+            with sessions.begin() as session:
+                title = "Held back: carriers filter step ON-9 (version None)"
+                paging.raise_system_alert(session, people.program.id, title=title, why="a test", now=now)
+        return send(outgoing)
+
+    monkeypatch.setattr(channel, "send", send_and_hold_the_step_back)
+    in_pairs()
+    assert len(channel.sent) == sent
+
+
+def test_an_answer_that_rests_on_what_was_read_before_is_as_old_as_that(sessions, lane_id, queue_texts, now):
+    queue_texts(2)
+    gatekeeper, later = handover.Gatekeeper(), now + timedelta(seconds=0.2)
+    with sessions.begin() as session:
+        lease = lanes.take(session, lane_id, owner="me", now=now)
+        options = {"room": 1, "gatekeeper": gatekeeper, "second": Second(225.0)}
+        assert claiming.claim(session, lease, now=now, **options).asked_at == now
+        assert claiming.claim(session, lease, now=later, **options).asked_at == now
+        assert claiming.claim(session, lease, now=now + timedelta(seconds=0.3), **options).asked_at > later
 
 
 # ---------------------------------------------------------------- one clock for all machines
