@@ -17,18 +17,17 @@ from sqlalchemy import (
     JSON,
     Column,
     ColumnElement,
-    Executable,
+    Connection,
     Table,
     Text,
     bindparam,
     cast,
     column,
     func,
-    insert,
-    select,
     update,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
@@ -39,34 +38,28 @@ _ENCODED: Final = json.JSONEncoder()
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The columns that many rows share, as they are stored: one after the other, and (for PostgreSQL) as members of a
-    JSON object."""
+    """The columns that many rows share, as they are stored: one after the other, and written for PostgreSQL."""
 
     values: tuple[Any, ...]
-    members: str
+    written: str
 
 
 Row = tuple[tuple[Any, ...], Shared]  # what is the row's own, as it is stored, and what it shares
 
 
 class _Many(ABC):
-    """One statement for many rows. PostgreSQL gets them as one JSON document, since a message and a plan for each row
-    cost more than the row; SQLite, which is in this process, takes one after the other.
+    """One statement for many rows. PostgreSQL gets them as one text, since a message and a plan for each row cost more
+    than the row; SQLite, which is in this process, takes one after the other.
 
     `own` and `shared` name columns. JSON is given as text, and so is what is sealed, which only a row's own may be (two
     rows must not show that they hold the same words); instants only among the shared ones.
     """
-
-    _all: Executable
 
     def __init__(self, columns: Mapping[str, Column[Any]], own: Sequence[str], shared: Sequence[str]) -> None:
         if any(isinstance(columns[name].type, Sealed) for name in shared):
             raise ValueError("a sealed column is each row's own")
         self._columns, self._own, self._shared = dict(columns), tuple(own), tuple(shared)
         self._processes: dict[str, dict[str, Callable[[Any], Any]]] = {}  # of instants, by the database's name
-        shapes = [column(name, _in_a_document(of.type)) for name, of in columns.items()]
-        rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), _JSON_TEXT))
-        self._given = rows.table_valued(*shapes).render_derived(name="given", with_types=True)
 
     def share(self, dialect: Dialect, columns: Mapping[str, Any]) -> Shared:
         """What rows share, as the database stores it."""
@@ -76,9 +69,9 @@ class _Many(ABC):
                 name: process for name in self._shared if (process := _stored(self._columns[name], dialect)) is not None
             }
         values = {name: columns[name] for name in self._shared}
-        values |= {name: process(values[name]) for name, process in processes.items()}
-        is_document = dialect.name == "postgresql"
-        return Shared(tuple(values.values()), _ENCODED.encode(values).removeprefix("{") if is_document else "")
+        for name, process in processes.items():
+            values[name] = process(values[name])
+        return Shared(tuple(values.values()), self._written(values) if dialect.name == "postgresql" else "")
 
     def run(self, session: Session, rows: Sequence[Row]) -> int:
         """How many rows of the table were written."""
@@ -86,20 +79,17 @@ class _Many(ABC):
             return 0
         connection = session.connection()
         if connection.dialect.name == "postgresql":
-            return connection.execute(self._all, {"rows": self._document(rows)}).rowcount
+            return self._at_once(connection, rows)
         given = [(*own, *shared.values) for own, shared in rows]
         return connection.exec_driver_sql(self._one_by_one(connection.dialect), given).rowcount
 
-    def _value(self, name: str) -> ColumnElement[Any]:
-        """What a row of the document holds under a name."""
-        found: ColumnElement[Any] = self._given.c[name]
-        return cast(found, _JSON_TEXT) if isinstance(self._columns[name].type, JSON) else found
+    @abstractmethod
+    def _written(self, shared: Mapping[str, Any]) -> str:
+        """Shared columns as they stand in PostgreSQL's text."""
 
-    def _document(self, rows: Sequence[Row]) -> str:
-        encode, names = _ENCODED.encode, self._own
-        joint = ", " if self._shared else ""
-        members = (encode(dict(zip(names, own, strict=True)))[:-1] + joint + shared.members for own, shared in rows)
-        return f"[{','.join(members)}]"
+    @abstractmethod
+    def _at_once(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Write all rows, on PostgreSQL."""
 
     @abstractmethod
     def _one_by_one(self, dialect: Dialect) -> str:
@@ -107,22 +97,48 @@ class _Many(ABC):
 
 
 class ManyInserts(_Many):
-    """One INSERT for many rows. Columns that are not named get nothing, or what the database says."""
+    """One COPY for many rows, or an INSERT. Columns that are not named get nothing, or what the database says."""
 
     def __init__(self, table: Table, *, own: Sequence[str], shared: Sequence[str]) -> None:
         super().__init__({name: table.c[name] for name in (*own, *shared)}, own, shared)
         self._table = table
-        names = [*own, *shared]
-        self._all = insert(table).from_select(names, select(*(self._value(name) for name in names)))
+
+    def _written(self, shared: Mapping[str, Any]) -> str:
+        return "\t".join(_field(value) for value in shared.values())
+
+    def _at_once(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """COPY is past SQLAlchemy: its errors are raised as those of every other statement are."""
+        name, columns = self._quoted(connection.dialect)
+        statement = f"COPY {name} ({columns}) FROM STDIN"
+        lines = ("\t".join((*map(_field, own), shared.written)) for own, shared in rows)
+        text = "\n".join(lines)
+        cursor, errors = connection.connection.cursor(), connection.dialect.loaded_dbapi.Error
+        try:
+            with cursor.copy(statement) as copy:
+                copy.write(text)
+            return cursor.rowcount
+        except errors as error:
+            raise DBAPIError.instance(
+                statement, None, error, errors, hide_parameters=True, dialect=connection.dialect
+            ) from error
+        finally:
+            cursor.close()
 
     def _one_by_one(self, dialect: Dialect) -> str:
+        name, columns = self._quoted(dialect)
+        return f"INSERT INTO {name} ({columns}) VALUES ({', '.join('?' for _ in self._columns)})"
+
+    def _quoted(self, dialect: Dialect) -> tuple[str, str]:
+        """The table and its columns as the database wants them written."""
         quote = dialect.identifier_preparer.quote
-        names = [quote(name) for name in self._columns]
-        return f"INSERT INTO {quote(self._table.name)} ({', '.join(names)}) VALUES ({', '.join('?' for _ in names)})"
+        return quote(self._table.name), ", ".join(quote(name) for name in self._columns)
 
 
 class ManyUpdates(_Many):
-    """One UPDATE for each row, of the row with that id whose other `where` columns stand as given under `if_…`."""
+    """One UPDATE for each row, of the row with that id whose other `where` columns stand as given under `if_…`.
+
+    PostgreSQL gets the rows as one JSON document.
+    """
 
     def __init__(self, table: Table, *, where: Sequence[str], own: Sequence[str], shared: Sequence[str]) -> None:
         named = {f"if_{name}": table.c[name] for name in where}
@@ -130,11 +146,28 @@ class ManyUpdates(_Many):
         super().__init__({name: named[name] if name in named else table.c[name] for name in names}, own, shared)
         self._table, self._where = table, tuple(where)
         self._set = [name for name in names if name not in named]
+        shapes = [column(name, _in_a_document(of.type)) for name, of in self._columns.items()]
+        rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), _JSON_TEXT))
+        self._given = rows.table_valued(*shapes).render_derived(name="given", with_types=True)
         self._all = (
             update(table)
             .where(*(table.c[name] == self._given.c[f"if_{name}"] for name in where))
             .values({name: self._value(name) for name in self._set})
         )
+
+    def _written(self, shared: Mapping[str, Any]) -> str:
+        return _ENCODED.encode(shared).removeprefix("{")
+
+    def _at_once(self, connection: Connection, rows: Sequence[Row]) -> int:
+        encode, names = _ENCODED.encode, self._own
+        joint = ", " if self._shared else ""
+        members = (encode(dict(zip(names, own, strict=True)))[:-1] + joint + shared.written for own, shared in rows)
+        return connection.execute(self._all, {"rows": f"[{','.join(members)}]"}).rowcount
+
+    def _value(self, name: str) -> ColumnElement[Any]:
+        """What a row of the document holds under a name."""
+        found: ColumnElement[Any] = self._given.c[name]
+        return cast(found, _JSON_TEXT) if isinstance(self._columns[name].type, JSON) else found
 
     def _one_by_one(self, dialect: Dialect) -> str:
         """Parameters by number: those of the conditions come where the row has them."""
@@ -142,6 +175,16 @@ class ManyUpdates(_Many):
         new = ", ".join(f"{quote(name)} = ?{places[name]}" for name in self._set)
         old = " AND ".join(f"{quote(name)} = ?{places[f'if_{name}']}" for name in self._where)
         return f"UPDATE {quote(self._table.name)} SET {new} WHERE {old}"
+
+
+def _field(value: Any) -> str:
+    """A value in the text of a COPY."""
+    if value is None:
+        return "\\N"
+    if type(value) is not str:
+        return str(value)
+    text = value.replace("\\", "\\\\").replace("\t", "\\t")
+    return text.replace("\n", "\\n").replace("\r", "\\r")
 
 
 class _JSONText(UserDefinedType[str]):

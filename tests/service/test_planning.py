@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import Text, func, select, type_coerce, update
+from sqlalchemy.exc import IntegrityError
 
 from nudges.families import enrolling, readings, snapshots
 from nudges.models.family import Parent
@@ -179,6 +181,26 @@ def test_equal_texts_to_two_families_do_not_look_equal_in_the_database(sessions,
 def test_a_sealed_column_is_never_shared_between_rows():
     with pytest.raises(ValueError, match="sealed"):
         bulk.ManyInserts(Outbox.__table__, own=("parent_id",), shared=("body",))
+
+
+def test_words_with_tabs_backslashes_and_line_ends_are_stored_as_they_are(sessions, parent, now):
+    words, inputs = "a\tb \\N c\\d\r\n\\. e", {"due_at": 'mañana \\ "x"\t'}
+    outcomes = bulk.ManyInserts(
+        StepOutcome.__table__,
+        own=("enrollment_id", "version_id"),
+        shared=("step_id", "cycle", "outcome", "code", "reason", "inputs", "at"),
+    )
+    with sessions.begin() as session:
+        enrolled = session.scalars(select(Enrollment)).first()
+        columns = {"step_id": "ON-1", "cycle": 9, "outcome": "sent", "code": "due", "reason": words, "at": now}
+        shared = outcomes.share(session.get_bind().dialect, columns | {"inputs": json.dumps(inputs)})
+        assert outcomes.run(session, [((enrolled.id, enrolled.version_id), shared)]) == 1
+    with sessions.begin() as session:
+        stored = session.scalars(select(StepOutcome)).one()
+        assert (stored.reason, stored.inputs, stored.at) == (words, inputs, now)
+        with pytest.raises(IntegrityError):
+            outcomes.run(session, [((enrolled.id, enrolled.version_id), shared)])
+        session.rollback()
 
 
 def test_a_step_without_a_value_becomes_a_task_and_never_half_a_sentence(sessions, people, now):
