@@ -27,7 +27,7 @@ LEAST_VALIDITY_SECONDS: Final = 60  # less is a text that arrives after its mome
 MOST_VALIDITY_SECONDS: Final = 14_400
 RECIPIENT_GAP: Final = LAST_MOMENTS  # between two texts to one phone
 _AT_ONCE: Final = URGENT | {"reply"}
-_STAYS_TRUE: Final = timedelta(seconds=0.25)  # the gate's answer, while the parent stands as before
+_STAYS_TRUE: Final = timedelta(seconds=0.25)  # a program's rules, and what the gate says of a parent who stands alike
 _MOST_KEPT: Final = 2000  # parents, however long a drain lasts
 ASK_AGAIN: Final = timedelta(minutes=5)  # when only a person can open the way
 _POLICIES: Final = select(Program.id, cast(Program.policy, Text())).where(Program.id.in_(ids_given("programs")))
@@ -62,10 +62,9 @@ Answer: TypeAlias = Now | Later | Over
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate said `at` an instant; `end` of the hours that were open then."""
+    """What the gate said; `end` of the hours that were open then."""
 
     said: Go | NotYet | Never
-    at: datetime
     end: datetime
 
 
@@ -79,10 +78,10 @@ class Rules:
 
 
 class Gatekeeper:
-    """Asks the gate, once for all who stand exactly alike: an answer may be a quarter of a second old.
+    """Asks the gate, once for all who stand exactly alike.
 
-    How a parent stands is read anew for each batch; only what follows from it is kept, for as long as a drain lasts,
-    and a program's rules for a quarter of a second.
+    How a parent stands is read anew for each batch, and a program's rules after a quarter of a second: the gate's
+    answers are kept as long as those.
     """
 
     def __init__(self) -> None:
@@ -97,6 +96,7 @@ class Gatekeeper:
             return kept
         stored = session.connection().execute(_POLICIES, {"programs": as_given(programs)})
         policies = {program_id: snapshots.policy_from(policy) for program_id, policy in stored}
+        self._verdicts.clear()
         self._rules = Rules(policies=policies, held=filtered.held_back(session), at=now)
         return self._rules
 
@@ -104,7 +104,7 @@ class Gatekeeper:
         stands = parent.alike()
         key = (proposal, stands)
         known = self._verdicts.get(key)
-        if known is not None and timedelta(0) <= now - known.at <= _STAYS_TRUE:
+        if known is not None:
             return known
         if len(self._threads) >= _MOST_KEPT or len(self._verdicts) >= _MOST_KEPT:
             self._threads.clear()
@@ -114,7 +114,7 @@ class Gatekeeper:
             thread = self._threads[stands] = parent.thread()
         said = gate.may_go(proposal, without(thread, proposal), policy, now)
         end = windows.end_of_open(thread.profile, policy, now) if isinstance(said, Go) else now
-        verdict = self._verdicts[key] = Verdict(said, now, end)
+        verdict = self._verdicts[key] = Verdict(said, end)
         return verdict
 
 

@@ -184,6 +184,24 @@ def test_turns_say_when_each_lane_has_something_to_send(sessions, people, lane_i
         assert lanes.turns(session, now) == {}
 
 
+def test_the_last_texts_of_a_dead_holder_are_looked_up_as_soon_as_its_lease_is_over(
+    sessions, lane_id, clock, channel, queue_texts
+):
+    queue_texts(1)
+    lease = taken(sessions, lane_id, "dies", clock.now())
+    with sessions.begin() as session:
+        (row,) = outbox.ready(session, lane_id, now=clock.now(), limit=1)
+        outbox.claim(session, row, claimed_by=lease.name, now=clock.now())
+    with sessions() as session:
+        turns = lanes.turns(session, clock.now())
+    assert turns == {lane_id: clock.now() + lanes.LEASE}, "nothing is queued behind it"
+    clock.at = turns[lane_id]
+    sender.drain(sessions, channel, lane_id, clock=clock, owner="next")
+    assert statuses(sessions) == {"unknown": 1}
+    with sessions() as session:
+        assert lanes.turns(session, clock.now()) == {}, "the lane was given back"
+
+
 def test_a_batch_is_found_claimed_and_settled_by_index_however_long_the_queue(
     sessions, engine, lane_id, clock, queue_texts
 ):
