@@ -28,6 +28,8 @@ from schedules.values import (
 )
 
 _DAY = timedelta(days=1)
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
 _TALKS = (Kind.TALK, Kind.GATE)
 
 _UNSAFE_OFF = frozenset(("PATIENCE", "RECONNECT"))
@@ -44,7 +46,8 @@ def may_go(proposal: Proposal, thread: Thread, policy: Policy, at: datetime) -> 
 
 def say(instant: datetime, thread: Thread) -> str:
     """An instant as people say it, in the family's zone: "Fri 14 Mar, 18:10"."""
-    return localtime.local(instant, thread.profile.timezone).strftime("%a %d %b, %H:%M")
+    at = localtime.local(instant, thread.profile.timezone)
+    return f"{_DAYS[at.weekday()]} {at.day:02d} {_MONTHS[at.month - 1]}, {at.hour:02d}:{at.minute:02d}"
 
 
 def _reason(code: str, words: str, **inputs: object) -> Reason:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from schedules import agenda, calendar, gate, localtime, pacing, windows
 from schedules.changing import changed, once_each
@@ -91,9 +92,9 @@ def key_date(thread: Thread, kind: str, nth: int) -> KeyDate | None:
     return next((k for k in thread.key_dates if k.kind == kind and k.nth == nth and k.status in ("set", "done")), None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Place:
-    """Where a pending step stands: the step, the moment that counts, the enrollment."""
+class _Place(NamedTuple):
+    """Where a pending step stands: the step, the moment that counts, the enrollment. Made for each of them at every
+    look, thus a tuple."""
 
     step: Step
     when: When

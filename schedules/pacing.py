@@ -97,9 +97,12 @@ def slows_in_silence(sequence: str, kind: Kind) -> bool:
 
 def day_allows(thread: Thread, policy: Policy, at: datetime) -> datetime | None:
     """None when no text has gone out on that local date, else the next local midnight."""
+    marks = counted(thread.pace)
+    if not marks or at - marks[-1].at >= _LONGEST_DAY:
+        return None  # nearly always: the last text went out some days ago
     zone = thread.profile.timezone
     day = localtime.local_date(at, zone)
-    near = [m for m in counted(thread.pace) if abs(m.at - at) < _LONGEST_DAY]
+    near = [m for m in marks if abs(m.at - at) < _LONGEST_DAY]
     today = [m for m in near if localtime.local_date(m.at, zone) == day]
     if len(today) < policy.cap_day:
         return None
@@ -128,6 +131,8 @@ def week_allows(thread: Thread, policy: Policy, proposal: Proposal, at: datetime
     if slows_in_silence(proposal.sequence, proposal.kind):
         days *= stretch(thread.pace, policy)
     marks, limit = counted(thread.pace), week_limit(thread, policy)
+    if not marks or at - marks[-1].at >= timedelta(days=days):
+        return None
     free = [_rolling([m.at for m in marks], limit, days, at)]
     if proposal.sequence != "CARE" and _is_lowered(thread, at):
         others = [m.at for m in marks if m.sequence != "CARE"]

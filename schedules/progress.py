@@ -100,9 +100,8 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
         enrollment = _gate_rests(enrollment, thread, policy, now)
     if decision.step.if_silent is not None:
         enrollment = _if_silent(enrollment, decision.step.if_silent, pending, now, thread.profile.timezone)
-    pace = changed(pacing.remember(thread.pace, mark_of(decision.proposal, policy, now)), planned=None)
-    if decision.step.kind is Kind.IDEA:
-        pace = changed(pace, ideas_sent=pace.ideas_sent + 1)
+    pace = pacing.remember(thread.pace, mark_of(decision.proposal, policy, now))
+    question, ideas = pace.question, pace.ideas_sent + (decision.step.kind is Kind.IDEA)
     if decision.step.answers:
         question = _question(
             decision.proposal,
@@ -114,7 +113,8 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
             event=_event(decision.step, pending, thread),
         )
         # A question that makes room for another was not answered either.
-        pace = changed(_superseded(pace, decision.proposal), question=question)
+        pace = _superseded(pace, decision.proposal)
+    pace = changed(pace, planned=None, ideas_sent=ideas, question=question)
     return changed(thread.with_enrollment(enrollment), pace=pace)
 
 

@@ -33,7 +33,7 @@ def pace_to_json(pace: Pace) -> dict[str, Any]:
 
 def pace_from_json(data: Mapping[str, Any]) -> Pace:
     values = dict(data)
-    values["marks"] = tuple(_build(Mark, item) for item in values.get("marks", ()))
+    values["marks"] = tuple(_mark(item) for item in values.get("marks", ()))
     for key in ("question", "lapsed_question"):
         values[key] = _build(OpenQuestion, values[key]) if values.get(key) else None
     values["planned"] = _build(Planned, values["planned"]) if values.get("planned") else None
@@ -101,6 +101,9 @@ def _plain(value: Any) -> dict[str, Any]:
 
 
 def _json(item: Any) -> Any:
+    if type(item) is Mark:
+        known = _MARKS_READ.get(id(item))
+        return _plain(item) if known is None else known[1]
     if isinstance(item, datetime):
         return item.isoformat()
     if isinstance(item, Enum):
@@ -116,6 +119,19 @@ def _build(cls: type[T], data: Mapping[str, Any]) -> T:
     for key in values.keys() & _READERS.keys():
         values[key] = _READERS[key](values[key])
     return cls(**values)
+
+
+# Marks that were read lately, with the JSON of each: most of a thread comes back as it was. By identity, held.
+_MARKS_READ: dict[int, tuple[Mark, Mapping[str, Any]]] = {}
+_MOST_MARKS = 256
+
+
+def _mark(data: Mapping[str, Any]) -> Mark:
+    mark = _build(Mark, data)
+    if len(_MARKS_READ) >= _MOST_MARKS:
+        _MARKS_READ.clear()
+    _MARKS_READ[id(mark)] = mark, data
+    return mark
 
 
 def _instant(item: Any) -> Any:

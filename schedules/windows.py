@@ -171,8 +171,11 @@ def next_open(profile: Profile, policy: Policy, at: datetime, *, days: int = 60)
 def is_shut(profile: Profile, policy: Policy, at: datetime) -> bool:
     """Do the family's hours leave no open moment for long? Quiet dates (a holiday) are no fault of the hours."""
     first = localtime.local_date(at, profile.timezone)
-    days = (first + offset * _DAY for offset in range(policy.closed_days))
-    return not any(open_spans(profile, policy, day) or calendar.within(profile.quiet_dates, day) for day in days)
+    for offset in range(policy.closed_days):
+        day = first + offset * _DAY
+        if open_spans(profile, policy, day) or calendar.within(profile.quiet_dates, day):
+            return False
+    return True
 
 
 def last_open(profile: Profile, policy: Policy, at: datetime, *, days: int = 8) -> datetime | None:
