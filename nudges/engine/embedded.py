@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,19 +10,28 @@ from datetime import UTC, timedelta
 from typing import Final
 
 from apscheduler.executors.pool import ThreadPoolExecutor as Ringers
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from nudges.clock import SystemClock
+from nudges.clock import SystemClock, ticking
 from nudges.engine.base import Health, Run, Turn
 from nudges.engine.turns import Key, Turns
+
+logger = logging.getLogger(__name__)
 
 # A beat that could not start in time starts late (the default would drop it); several missed ones are one.
 _DEFAULTS: Final = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 _DUTY_THREADS: Final = 4
+_LOOK_AT_CLOCK: Final = 1.0  # seconds
 _LANE_THREADS: Final = 8  # of their own: however much there is to send, planning and alerts never wait for it
+
+
+def _ahead() -> float:
+    """How far the machine's clock is ahead of one that nobody can set, in seconds: it changes when somebody does."""
+    return SystemClock().now().timestamp() - ticking()
 
 
 class EmbeddedEngine:
@@ -40,6 +50,7 @@ class EmbeddedEngine:
         self._duties = ThreadPoolExecutor(_DUTY_THREADS, thread_name_prefix="duty")
         self._lanes = ThreadPoolExecutor(_LANE_THREADS, thread_name_prefix="lane")
         self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._watch_the_clock, name="clock", daemon=True)
 
     def every(self, seconds: float, duty: str, run: Run) -> None:
         self._runs[duty], self._beats[duty] = run, seconds
@@ -70,7 +81,23 @@ class EmbeddedEngine:
     def start(self) -> None:
         """Begin to trigger, in threads of its own; every duty runs once right away."""
         self._scheduler.start()
+        self._watch.start()
         for duty in self._runs:
+            self.wake(duty)
+
+    def _watch_the_clock(self) -> None:
+        """APScheduler waits for an instant of the machine's clock: set back by an hour, it would ring in an hour."""
+        ahead = _ahead()
+        while not self._stopping.wait(_LOOK_AT_CLOCK):
+            before, ahead = ahead, _ahead()
+            if ahead < before - _LOOK_AT_CLOCK and self._scheduler.running:
+                self._ring_anew()
+
+    def _ring_anew(self) -> None:
+        logger.warning("the machine's clock was set back", extra={"action": "clock"})
+        for duty, seconds in self._beats.items():
+            with suppress(JobLookupError):  # it is being stopped this very moment
+                self._scheduler.reschedule_job(duty, trigger=IntervalTrigger(seconds=seconds, timezone=UTC))
             self.wake(duty)
 
     def leave(self) -> None:

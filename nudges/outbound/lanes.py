@@ -112,7 +112,9 @@ def turns(session: Session, now: datetime, *, lane_id: int | None = None) -> dic
 
 
 def _paid_for_at(tokens: float, tokens_at: datetime | None, *, pace: float, now: datetime) -> datetime:
-    """When the bucket holds a segment again."""
+    """When the bucket holds a segment again; now, if the clock was set back since: whoever drains counts from then."""
+    if tokens_at is not None and tokens_at > now + purse.SECOND:
+        return now
     return now + timedelta(seconds=max(0.0, 1.0 - filled(tokens, tokens_at, pace=pace, now=now)) / pace)
 
 

@@ -56,6 +56,9 @@ def _beat(duty: str, beat: Heartbeat | None, now: datetime) -> Check:
         return Check(name=f"beat_{duty}", is_ok=False, words="has not run yet")
     allowed = max(LATE_AT_LEAST, timedelta(seconds=float(beat.detail.get("every", 0)) * LATE_AFTER))
     age = now - beat.at
+    if age < -allowed:
+        words = f"ran last when the clock was {-age.total_seconds():.0f} s ahead of now"
+        return Check(name=f"beat_{duty}", is_ok=False, words=words)
     return Check(name=f"beat_{duty}", is_ok=age <= allowed, words=f"ran {age.total_seconds():.0f} s ago")
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from apscheduler.schedulers import base as schedulers
+from apscheduler.triggers import interval
 from flask import Flask
 from sqlalchemy import func, select, update
 
+from nudges.clock import SystemClock
+from nudges.engine import embedded as engine_module
 from nudges.engine import ticks
 from nudges.engine.base import Health, Turn
 from nudges.engine.embedded import EmbeddedEngine
@@ -50,6 +54,14 @@ def test_a_beat_that_is_late_shows(client, wiring, people, clock):
     ticks.run_all(wiring)
     clock.move(minutes=5)
     assert client.get("/readyz").status_code == 503
+
+
+def test_a_beat_from_the_future_shows_too(client, wiring, people, clock):
+    """The clock was set back, and nothing has run since."""
+    ticks.run_all(wiring)
+    clock.move(hours=-1)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503 and "3600 s ahead" in answer.json["checks"]["beat_plan"]["words"]
 
 
 def test_a_duty_that_fails_leaves_no_heartbeat_and_no_words_in_the_log(wiring, sessions, people, caplog):
@@ -117,6 +129,28 @@ def test_the_embedded_engine_runs_every_duty_at_once_and_on_a_wake_up(embedded):
     assert embedded.health() == Health(is_running=True, duties=("often", "rarely"))
     embedded.stop()
     assert not embedded.health().is_running
+
+
+def test_beats_go_on_when_the_clock_is_set_back_by_an_hour(embedded, monkeypatch):
+    """Alerts are escalated by a beat: it must not wait until the clock has made up for the hour."""
+    back = timedelta(0)
+
+    class Wall(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) - back
+
+    for module in (schedulers, interval):
+        monkeypatch.setattr(module, "datetime", Wall)
+    monkeypatch.setattr(SystemClock, "now", lambda self: Wall.now(UTC))
+    monkeypatch.setattr(engine_module, "_LOOK_AT_CLOCK", 0.05)
+    rang = queue.Queue()
+    embedded.every(0.2, "watch", lambda turn: rang.put(1))
+    embedded.start()
+    rang.get(timeout=5)
+    back = timedelta(hours=1)
+    for _ in range(5):
+        rang.get(timeout=5)
 
 
 def test_a_duty_that_knows_when_it_is_due_does_not_wait_for_its_beat(embedded):

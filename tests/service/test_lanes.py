@@ -95,6 +95,16 @@ def test_a_lane_that_was_given_back_is_free_at_once(sessions, lane_id, now):
     assert taken(sessions, lane_id, "two", now) is not None
 
 
+def test_a_bucket_from_before_the_clock_was_set_back_keeps_no_text_waiting(sessions, lane_id, queue_texts, clock):
+    queue_texts(2)
+    with sessions.begin() as session:
+        ahead = clock.now() + timedelta(hours=1)
+        session.execute(update(Lane).values(segments_per_second=2.0, tokens=-1.0, tokens_at=ahead))
+        assert lanes.turns(session, clock.now()) == {lane_id: clock.now()}
+    options = {"clock": clock, "owner": "me", "stay_seconds": 5.0, "sleep": clock.sleep}
+    assert sender.drain(sessions, FakeChannel(clock), lane_id, **options).handed_over == 2
+
+
 def test_a_lease_from_before_the_clock_was_set_back_binds_nobody(sessions, lane_id, now):
     taken(sessions, lane_id, "one", now + timedelta(hours=1))
     assert taken(sessions, lane_id, "two", now) is not None
