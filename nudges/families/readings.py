@@ -126,13 +126,12 @@ def of(session: Session, ids: Collection[int]) -> dict[int, Reading]:
     """
     if not ids:
         return {}
+    rows: Sequence[Any] = session.connection().execute(_WITH_FAMILIES, {"ids": as_given(ids)}).all()
     names: defaultdict[int, list[str]] = defaultdict(list)
-    rows = []
-    for *row, name in session.connection().execute(_WITH_FAMILIES, {"ids": as_given(ids)}):
-        names[row[2]].append(name)
-        if row[0] in ids:
-            rows.append(row)
-    return {one.id: one for one in _complete(session, rows, names=names)}
+    for row in rows:
+        names[row[2]].append(row[-1])
+    asked = [row[:-1] for row in rows if row[0] in ids]
+    return {one.id: one for one in _complete(session, asked, names=names)}
 
 
 def first_names(session: Session, staff_ids: set[int]) -> dict[int, str]:

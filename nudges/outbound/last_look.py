@@ -80,11 +80,12 @@ def _waiting_steps(session: Session, version_id: int | None) -> dict[str | None,
 
 
 def _naming(session: Session, rows: Sequence[Queued], parents: Mapping[int, Reading]) -> dict[int, str]:
-    of = {row.id: parents[row.parent_id] for row in rows if row.parent_id is not None}
-    return {
-        row.id: naming.NAMED
-        for row in rows
-        if naming.names_somebody(
-            session, row.body, family_id=of[row.id].family_id, names=map(unseal, of[row.id].family_names)
-        )
-    }
+    found = {}
+    for row in rows:
+        parent = parents[row.parent_id] if row.parent_id is not None else None
+        if parent is None:
+            continue
+        names = [unseal(name) for name in parent.family_names]
+        if naming.names_somebody(session, row.body, family_id=parent.family_id, names=names):
+            found[row.id] = naming.NAMED
+    return found

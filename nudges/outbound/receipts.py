@@ -102,7 +102,7 @@ def adopt_all(session: Session, accepted: Mapping[int, Accepted], *, reason: str
     """
     plain = {id_: one.provider_id for id_, one in accepted.items() if of_provider(one.status) == ACCEPTED}
     given = {"accepted": as_given(plain), "why": reason}
-    moved = set(session.connection().scalars(_ADOPT, given)) if plain else set()
+    moved = set(session.connection().scalars(_ADOPT, given).all()) if plain else set()
     outbox.note_moves(session, sorted(moved), from_status=SENDING, to_status=ACCEPTED, reason=reason, now=now)
     return {id_: one for id_, one in accepted.items() if id_ not in moved}
 
