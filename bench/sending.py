@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from datetime import timedelta
@@ -88,6 +89,8 @@ SHAPES: dict[str, dict[str, object]] = {
 
 
 def _planner(place: town.Town) -> float:
+    gc.collect()
+    gc.freeze()  # as a process does before its first beat: factory.keep_what_is_here
     began = time.perf_counter()
     planned = planner.plan_due(place.sessions, now=place.now, library=town.LIBRARY)
     seconds = time.perf_counter() - began

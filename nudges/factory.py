@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 from functools import partial
@@ -129,6 +130,7 @@ def serve(app: Flask, wiring: Wiring, *, host: str, port: int) -> None:
     """Serve until stopped, with the scheduler in the same process unless the settings leave that to workers."""
     # The encoder loads in seconds; the first crisis text must not wait for it.
     wiring.screen("warm up the encoder", recent=(), own_texts=(), open_episode=False)
+    keep_what_is_here()
     engine = engine_of(wiring)
     # What a page or a webhook queues is sent at once: by this process, or by whichever worker is free.
     waker = Waker(wiring.sessions, partial(engine.wake, "send"))
@@ -151,6 +153,7 @@ def work(wiring: Wiring) -> None:
     """Run the scheduler alone, until a signal to leave: the batch under way is finished, and lanes are given back."""
     engine = engine_of(wiring)
     ticks.attach(engine, wiring)
+    keep_what_is_here()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: engine.leave())
     waker = Waker(wiring.sessions, partial(engine.wake, "send"))
@@ -158,6 +161,13 @@ def work(wiring: Wiring) -> None:
         engine.run_forever()
     finally:
         waker.stop()
+
+
+def keep_what_is_here() -> None:
+    """Spare what a process starts with, which lasts as long as it does, from being looked through for garbage: a tenth
+    of a second each time, in the middle of a batch or of a webhook."""
+    gc.collect()
+    gc.freeze()
 
 
 def engine_of(wiring: Wiring) -> EmbeddedEngine | DistributedEngine:

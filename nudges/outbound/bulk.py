@@ -32,6 +32,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from nudges.db import Sealed, UTCDateTime
+from schedules.changing import once_each
 
 _ENCODED: Final = json.JSONEncoder()
 
@@ -205,6 +206,7 @@ def _stored(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any] | Non
         return None
     process: Callable[[Any], Any] | None = column.type.dialect_impl(dialect).bind_processor(dialect)
 
+    @once_each(8)  # most are the one instant of the whole beat
     def written(value: Any) -> Any:
         at = value if process is None else process(value)
         return at.isoformat() if isinstance(at, datetime) else at
