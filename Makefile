@@ -57,9 +57,9 @@ format: $(VENV)/dev.stamp ## put every file into the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: ## compile the pinned requirements again (needs uv)
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
+lock: $(VENV)/dev.stamp ## compile the pinned requirements again
+	@$(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+	@$(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
 
 bench: $(VENV)/dev.stamp ## benchmarks, one JSON line each
 	@$(BIN)/python -m bench
