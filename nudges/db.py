@@ -49,6 +49,15 @@ REACH: Final = {
     "tcp_user_timeout": 10_000,
 }
 
+# The same the other way round, as PostgreSQL names it for a session: what a machine held that was cut off, or lost its
+# power, in the middle of a transaction would stay locked for hours, and its lane with it.
+_REACH_BACK: Final = {
+    "tcp_keepalives_idle": "4",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+
 BUSY: Final = 15.0  # seconds that a writer waits for the one before it
 
 Sessions = Callable[[], Session]
@@ -203,7 +212,7 @@ def make_engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin_immediate)
         return engine
     # An error's text must not quote a name, a number or a body: parameters stay out of it.
-    return create_engine(
+    engine = create_engine(
         url,
         connect_args=dict(REACH),
         pool_size=10,
@@ -212,6 +221,28 @@ def make_engine(url: str) -> Engine:
         hide_parameters=True,
         json_serializer=_as_json,
     )
+    _set_in_each_session(engine, _REACH_BACK)
+    return engine
+
+
+def end_silent_transactions(engine: Engine, *, seconds: float) -> None:
+    """Have PostgreSQL end a transaction in which this process says nothing for so long, from its next connection on.
+
+    For processes that run for ever: one that is stopped, or whose machine is paused, in the middle of a transaction
+    would keep everybody from its lane, and from the ledger, until it goes on.
+    """
+    if engine.dialect.name == "postgresql":
+        _set_in_each_session(engine, {"idle_in_transaction_session_timeout": str(round(seconds * 1000))})
+        engine.dispose()
+
+
+def _set_in_each_session(engine: Engine, settings: Mapping[str, str]) -> None:
+    def prepare(connection: Any, record: Any) -> None:
+        for name, value in settings.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.commit()
+
+    event.listen(engine, "connect", prepare)
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:

@@ -13,6 +13,7 @@ from sqlalchemy import func, literal, select
 
 from nudges.alerts import escalation, notices
 from nudges.clock import ticking
+from nudges.db import end_silent_transactions
 from nudges.desk import drill
 from nudges.engine import cleaning
 from nudges.engine.base import Engine, Turn
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 WATCH_SECONDS: Final = 10.0  # escalation counts minutes, look-ups too: more often would only cost
 CLEAN_SECONDS: Final = 3600.0
 SLICE_SECONDS: Final = 2.0  # how long one turn stays with a lane, so that a thread is never one lane's for long
+# In the middle of a transaction. Less than a lease, so that whoever takes a lane over finds no lock on it.
+SILENT_SECONDS: Final = 8.0
+PAGES_SILENT_SECONDS: Final = 30.0  # the same for a process that has no lane: a page may think longer
 LEAST_SECONDS: Final = 0.05  # between two turns, when the first could do nothing with what was due
 
 
@@ -63,6 +67,7 @@ def duties(wiring: Wiring) -> tuple[Duty, ...]:
 
 def attach(engine: Engine, wiring: Wiring) -> None:
     """Have an engine trigger every duty. Sending is one turn for each lane that has something to send."""
+    end_silent_transactions(wiring.engine, seconds=SILENT_SECONDS)
     for duty in duties(wiring):
         work = replace(duty, run=partial(call_lanes, engine)) if duty.name == "send" else duty
         engine.every(duty.seconds, duty.name, partial(take_turn, engine, work, wiring))
@@ -212,6 +217,7 @@ def replay_spool(wiring: Wiring) -> int:
 
 def attach_spool(engine: Engine, wiring: Wiring) -> None:
     """Have an engine replay this machine's spool: workers elsewhere look after their own disks only."""
+    end_silent_transactions(wiring.engine, seconds=PAGES_SILENT_SECONDS)
 
     def run(turn: Turn) -> None:
         replay_spool(wiring)
