@@ -56,9 +56,28 @@ class Candidate:
     step: Step
     when: When
     due: Due
-    proposal: Proposal
+    expires_at: datetime
     at: datetime | None
     reason: Reason
+    window: tuple[datetime, datetime] | None = None
+
+    @property
+    def proposal(self) -> Proposal:
+        """What the gate is asked about. Made when it is asked: most steps are only looked at for their date."""
+        step = self.step
+        return Proposal(
+            sequence=self.enrollment.sequence.key,
+            step=step.id,
+            cycle=self.pending.cycle,
+            enrollment=self.enrollment.id,
+            kind=step.kind,
+            topic=step.topic,
+            expires_at=self.expires_at,
+            closes_talk=step.closes_talk,
+            asked_again=self.pending.asked_again,
+            school_hours=step.school_hours,
+            window=self.window,
+        )
 
     @property
     def priority(self) -> int:
@@ -249,11 +268,6 @@ def expiry(step: Step, due: Due, policy: Policy, *, window_start: datetime | Non
     return last
 
 
-def expiry_of(candidate: Candidate) -> datetime:
-    """The last instant for a step that no window decides."""
-    return candidate.proposal.expires_at
-
-
 # ---------------------------------------------------------------- the first moment that everything allows
 
 
@@ -269,7 +283,7 @@ def coming(pending: Pending, enrollment: Enrollment, thread: Thread, policy: Pol
         step=step,
         when=step.when[pending.which],
         due=due,
-        proposal=_proposal(pending, step, enrollment, expiry(step, due, policy)),
+        expires_at=expiry(step, due, policy),
         at=None,
         reason=_DUE,
     )
@@ -287,30 +301,15 @@ def placed(base: Candidate, thread: Thread, policy: Policy, now: datetime) -> Ca
     return _first_allowed(base, thread, policy, start)
 
 
-def _proposal(pending: Pending, step: Step, enrollment: Enrollment, expires_at: datetime) -> Proposal:
-    return Proposal(
-        sequence=enrollment.sequence.key,
-        step=step.id,
-        cycle=pending.cycle,
-        enrollment=enrollment.id,
-        kind=step.kind,
-        topic=step.topic,
-        expires_at=expires_at,
-        closes_talk=step.closes_talk,
-        asked_again=pending.asked_again,
-        school_hours=step.school_hours,
-    )
-
-
 def _first_allowed(base: Candidate, thread: Thread, policy: Policy, start: datetime) -> Candidate:
     """Walk from `start` from objection to objection until the gate has none, or until it is too late anyway."""
-    too_late = base.proposal.expires_at
+    proposal = base.proposal
     at: datetime | None = _slotted(base, thread, policy, start)
     why = base.reason
     for _ in range(_MOST_LOOKS):
-        if at is None or at > too_late:
+        if at is None or at > base.expires_at:
             break
-        verdict = gate.may_go(base.proposal, thread, policy, at)
+        verdict = gate.may_go(proposal, thread, policy, at)
         if isinstance(verdict, Go):
             clash = _clashes_with_pulse(base, thread, policy, at)
             if clash is None:
@@ -399,15 +398,10 @@ def _ahead_of_window(base: Candidate, thread: Thread, policy: Policy, start: dat
     found = _Windows(thread, policy, start)
     for window, moment in found.in_order(base):
         opens, closes = window.instants(thread.profile.timezone)
-        proposal = changed(
-            base.proposal,
-            expires_at=_window_expiry(base, policy, opens),
-            window=(opens, closes),
-        )
-        verdict = gate.may_go(proposal, thread, policy, moment)
+        planned = changed(base, at=moment, expires_at=_window_expiry(base, policy, opens), window=(opens, closes))
+        verdict = gate.may_go(planned.proposal, thread, policy, moment)
         if isinstance(verdict, Go):
-            reason = _lead(moment, opens, thread, why)
-            return changed(base, at=moment, proposal=proposal, reason=reason)
+            return changed(planned, reason=_lead(moment, opens, thread, why))
         why = verdict.reason
         if isinstance(verdict, Never) or verdict.until is None:
             break
@@ -419,7 +413,7 @@ def _ahead_of_window(base: Candidate, thread: Thread, policy: Policy, start: dat
 def _window_expiry(base: Candidate, policy: Policy, opens: datetime) -> datetime:
     if base.step.kind is Kind.TALK:
         return expiry(base.step, base.due, policy, window_start=opens)
-    return base.proposal.expires_at
+    return base.expires_at
 
 
 class _Windows:

@@ -139,7 +139,7 @@ def _missed(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> 
 def _expires_at(thread: Thread, candidate: Candidate) -> datetime | None:
     """When it will be too late: for a talk the window that it was planned for decides."""
     if candidate.step.kind is not Kind.TALK:
-        return moments.expiry_of(candidate)
+        return candidate.expires_at
     planned = thread.pace.planned
     if planned is None or (planned.enrollment, planned.step, planned.cycle) != (
         candidate.enrollment.id,
@@ -192,7 +192,7 @@ def _obstacle(
     """What kept a step from going until it was too late; none when it could have gone."""
     # At its last open minute: that it is night by now is no reason.
     last = windows.last_open(thread.profile, policy, expires_at) or expires_at
-    verdict = gate.may_go(changed(candidate.proposal, expires_at=expires_at), thread, policy, last)
+    verdict = gate.may_go(changed(candidate, expires_at=expires_at).proposal, thread, policy, last)
     if not isinstance(verdict, Go):
         return verdict.reason
     first = _yields_to(changed(candidate, at=last), outlook, thread, policy)
@@ -336,17 +336,15 @@ def _next_text(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) 
 
 
 def _send(candidate: Candidate, now: datetime) -> Send:
-    proposal = candidate.proposal
-    if candidate.step.kind is not Kind.TALK:
-        last = moments.expiry_of(candidate)
-        proposal = changed(proposal, expires_at=last if last > now else now + timedelta(hours=1))
+    if candidate.step.kind is not Kind.TALK and candidate.expires_at <= now:
+        candidate = changed(candidate, expires_at=now + timedelta(hours=1))
     return Send(
         enrollment=candidate.enrollment.id,
         step=candidate.step,
         cycle=candidate.pending.cycle,
         which=candidate.pending.which,
         due_at=candidate.due.at,
-        proposal=proposal,
+        proposal=candidate.proposal,
         reason=candidate.reason,
     )
 
@@ -450,7 +448,7 @@ def _planned(candidates: list[Candidate], now: datetime) -> Planned | None:
         step=talk.step.id,
         cycle=talk.pending.cycle,
         at=talk.at or now,
-        expires_at=talk.proposal.expires_at,
+        expires_at=talk.expires_at,
     )
 
 

@@ -78,6 +78,13 @@ def fill(texts: Texts, *, lang: str, discreet: bool, values: Mapping[str, str]) 
     missing = sorted(name for name in placeholders(template) if not values.get(name))
     if missing:
         raise MissingValue(f"no value for {', '.join('{' + name + '}' for name in missing)}")
+    return _filled(template, lang, tuple(values[name] for name in sorted(placeholders(template))))
+
+
+@lru_cache(maxsize=1024)
+def _filled(template: str, lang: str, given: tuple[str, ...]) -> Rendered:
+    """The text with the values of its placeholders, in the order of their names."""
+    values = dict(zip(sorted(placeholders(template)), given, strict=True))
     text = _PLACEHOLDER.sub(lambda match: values[match[1]], template)
     return Rendered(text=text, lang=lang, segments=segments.count(text))
 

@@ -7,7 +7,7 @@ as names are, and two of them in a row count however they are written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Final
 
@@ -34,6 +34,12 @@ def is_named(text: str, names: Iterable[str]) -> bool:
     return not single.isdisjoint(folded) and any(
         word in single and _is_written_as_a_name(match.group(), word, text[: match.start()]) for word, match in words
     )
+
+
+def with_a_word_of(texts: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    """Those of `names` that may stand in one of `texts`: all others cannot make `is_named` true."""
+    said = frozenset(word for text in texts for word in _folded(text))
+    return (name for name in names if not said.isdisjoint(_parts(name)))
 
 
 @lru_cache(maxsize=256)
