@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from sqlalchemy import Text, select, type_coerce
@@ -31,9 +31,11 @@ def names_by_family(session: Session, family_ids: Collection[int]) -> Mapping[in
     return {family_id: tuple(names) for family_id, names in found.items()}
 
 
-def names_of_program(session: Session, program_id: int) -> tuple[str, ...]:
-    """Every stored name, for drafts: a text goes to every family, so it may name none of them."""
-    return tuple(session.scalars(select(Parent.name).where(Parent.program_id == program_id)))
+def names_of_program(session: Session, program_id: int) -> Iterator[str]:
+    """Every stored name, for drafts: a text goes to every family, so it may name none of them. One after the other:
+    a large program's are never all in memory."""
+    sealed = select(type_coerce(Parent.name, Text())).where(Parent.program_id == program_id)
+    yield from (unseal(name) for name in session.scalars(sealed.execution_options(yield_per=1000)))
 
 
 def names_somebody(session: Session, text: str, *, family_id: int, names: Iterable[str]) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from collections.abc import Sequence as Many
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TypeAlias
@@ -19,7 +18,7 @@ from nudges.models.sequences import SequenceRow, SequenceVersion
 from schedules import catalog
 from schedules.lint import lint
 from schedules.lint.findings import Finding as LintFinding
-from schedules.lint.naming import is_named
+from schedules.lint.naming import is_named, with_a_word_of
 from schedules.lint.passages import FORMS, passages
 from schedules.nodes import Unreadable, compose
 from schedules.values import Sequence
@@ -101,13 +100,16 @@ def check_for(session: Session, row: SequenceRow, text: str, *, today: date) -> 
     return replace(checked, findings=(*named, *checked.findings)) if named else checked
 
 
-def _naming(text: str, names: Many[str]) -> Iterator[catalog.Finding]:
+def _naming(text: str, names: Iterable[str]) -> Iterator[catalog.Finding]:
     try:
         root = compose(text)
     except Unreadable:
         return  # said already
-    for passage in passages(root) if root is not None else ():
-        if any(is_named(passage.form(form), names) for form in FORMS):
+    found = tuple(passages(root)) if root is not None else ()
+    # Of a very large program only those names are kept, and asked of each passage, that have a word in any of them.
+    near = tuple(with_a_word_of((passage.form(form) for passage in found for form in FORMS), names))
+    for passage in found if near else ():
+        if any(is_named(passage.form(form), near) for form in FORMS):
             words = f"{passage.where} holds a name that a parent of this program has: name nobody"
             yield catalog.Finding(line=passage.text.line, message=words)
 

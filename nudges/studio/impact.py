@@ -16,6 +16,7 @@ from schedules import lifecycle, plan
 from schedules.policy import Policy
 from schedules.values import Sequence, Thread
 
+MOST = 200  # enrollments looked into: more than anybody reads, and each is planned twice
 NEXT_TEXTS = 8  # over all sequences: an edit of one may move the texts of another
 
 
@@ -45,9 +46,9 @@ class FamilyImpact:
 
 
 def on_running(session: Session, row: SequenceRow, sequence: Sequence, *, now: datetime) -> list[FamilyImpact]:
-    """Every running enrollment of `row` under `sequence`, those that change first."""
+    """Running enrollments of `row` under `sequence`, the first MOST of them, those that change first."""
     policy = snapshots.policy_of(session.get_one(Program, row.program_id))
-    found = [_impact(session, enrollment, sequence, policy, now) for enrollment in running(session, row)]
+    found = [_impact(session, enrollment, sequence, policy, now) for enrollment in running(session, row, most=MOST)]
     return sorted(found, key=lambda impact: (not impact.is_changed, impact.code))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
 from nudges.families import snapshots
@@ -133,8 +133,8 @@ def _new_version(
     return version
 
 
-def running(session: Session, row: SequenceRow) -> list[Enrollment]:
-    """Active enrollments of this program in the sequence, oldest first."""
+def running(session: Session, row: SequenceRow, *, most: int | None = None) -> list[Enrollment]:
+    """Active enrollments of this program in the sequence, oldest first; the first `most` of them."""
     return list(
         session.scalars(
             select(Enrollment)
@@ -142,9 +142,10 @@ def running(session: Session, row: SequenceRow) -> list[Enrollment]:
             .where(
                 Parent.program_id == row.program_id,
                 Enrollment.sequence_key == row.key,
-                Enrollment.status == "active",
+                Enrollment.status == literal("active", literal_execute=True),
             )
             .order_by(Enrollment.parent_id, Enrollment.id)
+            .limit(most)
         )
     )
 

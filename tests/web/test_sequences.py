@@ -12,7 +12,7 @@ from nudges.families import enrolling
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion
-from nudges.studio import drafts
+from nudges.studio import drafts, impact
 from nudges.wiring import Wiring
 from tests.web.conftest import MONDAY, World
 
@@ -202,6 +202,19 @@ def test_a_sentence_that_forces_is_named_beside_its_line_and_cannot_be_published
     save(dee, forced)
     publish(dee)
     assert [number for number, _ in versions(db)] == [1]
+
+
+def test_the_impact_sheet_shows_a_page_of_parents_and_says_so(
+    dee: FlaskClient, db: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Maria and Joy are both in ONBOARD."""
+    monkeypatch.setattr(impact, "MOST", 1)
+    with db() as session:
+        row = session.scalars(select(SequenceRow).where(SequenceRow.key == "ONBOARD")).one()
+        text = drafts.live_text(session, row)
+    dee.post("/admin/sequences/ONBOARD/draft", data={"text": text + "\n# a remark\n", "revision": 0})
+    page = dee.get("/admin/sequences/ONBOARD/draft/publish").text
+    assert "Only the first 1 parents" in page and "F-1042" in page and "F-1043" not in page
 
 
 def test_a_text_that_holds_a_parents_name_is_named_beside_its_line_and_not_published(

@@ -155,6 +155,7 @@ def _review(db: Session, row: SequenceRow, form: Form) -> Response:
         lines=draft.text.splitlines(),
         difference=versions.diff(drafts.live_text(db, row), draft.text),
         touched=touched,
+        is_cut=len(touched) == impact.MOST,
         form=form,
     )
 
