@@ -357,6 +357,30 @@ def test_an_answer_that_rests_on_what_was_read_before_is_as_old_as_that(sessions
         assert claiming.claim(session, lease, now=now + timedelta(seconds=0.3), **options).asked_at > later
 
 
+@pytest.fixture
+def beside(sessions, engine):
+    """A transaction beside others, that waits for no lock."""
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one transaction at a time")
+    with sessions.begin() as session:
+        session.execute(text("SET LOCAL lock_timeout = '1ms'"))
+        yield session
+
+
+def test_who_queues_a_text_does_not_wait_for_a_lane_that_is_being_claimed(sessions, people, beside, lane_id, now):
+    lease = taken(sessions, lane_id, "me", now)
+    with sessions.begin() as session:
+        assert lanes.look_into(session, lease, now=now) is not None
+        assert a_text(beside, a_parent(beside, people.family, now=now), now=now).status == "queued"
+
+
+def test_a_claim_does_not_wait_for_somebody_who_changes_the_lane(sessions, beside, lane_id, now):
+    lease = taken(sessions, lane_id, "me", now)
+    with sessions.begin() as session:
+        assert lanes.pause(session, lane_id, until=now + timedelta(minutes=1), reason="a test")
+        assert lanes.look_into(beside, lease, now=now) is None
+
+
 # ---------------------------------------------------------------- one clock for all machines
 
 
