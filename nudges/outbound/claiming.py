@@ -20,6 +20,8 @@ from nudges.outbound.purse import Second
 # How many seconds' worth of segments a claim waits for once the bucket is empty: few transactions, even pace.
 GATHER_SECONDS: Final = 0.05
 LEAST_WAIT: Final = 0.001
+# Rows looked at beyond those that the bucket pays for: crisis replies and pages, and a second text for one phone.
+BESIDE_PAID: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,9 +60,10 @@ def claim(
     bucket = lanes.look_into(session, lease, now=now)
     if bucket is None:
         return None
-    rows = outbox.ready(session, lease.lane_id, now=now, limit=room)
+    limit = min(room, max(0, int(bucket.tokens)) + BESIDE_PAID)  # a text costs a segment at least
+    rows = outbox.ready(session, lease.lane_id, now=now, limit=limit)
     around = handover.look_around(session, rows, gatekeeper, now=now)
-    claimed = Claimed(at=now, asked_at=around.rules.at, is_more=len(rows) == room)
+    claimed = Claimed(at=now, asked_at=around.rules.at, is_more=len(rows) == limit)
     left = _Picking(session, around, lease, bucket, second, claimed).pick(rows)
     lanes.keep(session, lease, tokens=left, now=now)
     outbox.claim_all(

@@ -257,6 +257,41 @@ def test_a_batch_is_found_claimed_and_settled_by_index_however_long_the_queue(
     assert all(any("outbox USING INTEGER PRIMARY KEY" in step for step in plan) for plan in moves), moves
 
 
+def test_a_claim_reads_hardly_more_than_the_lane_may_send(sessions, lane_id, queue_texts, now, monkeypatch):
+    queue_texts(30)
+    ready, read = outbox.ready, []
+
+    def note(*args, **options):
+        rows = ready(*args, **options)
+        read.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(outbox, "ready", note)
+    with sessions.begin() as session:
+        session.execute(update(Lane).values(tokens=10.0, tokens_at=now))
+        lease = lanes.take(session, lane_id, owner="me", now=now)
+        options = {"room": 50, "gatekeeper": handover.Gatekeeper(), "second": Second(225.0)}
+        claimed = claiming.claim(session, lease, now=now, **options)
+    assert len(claimed.attempts) == 10
+    assert claimed.is_more
+    assert claimed.wait_seconds > 0
+    assert read == [10 + claiming.BESIDE_PAID]
+
+
+def test_pages_beyond_what_is_looked_at_at_once_wait_for_no_token_either(
+    sessions, people, lane_id, queue_texts, clock, channel
+):
+    pages = 3 * claiming.BESIDE_PAID
+    with sessions.begin() as session:
+        parent = a_parent(session, people.family, now=clock.now())
+        a_text(session, parent, now=clock.now())
+        for _ in range(pages):
+            a_text(session, parent, now=clock.now(), category="crisis_reply")
+        session.execute(update(Lane).values(segments_per_second=1.0, tokens=0.0, tokens_at=clock.now()))
+    sender.drain(sessions, channel, lane_id, clock=clock, owner="me", sleep=clock.sleep)
+    assert statuses(sessions) == {"accepted": pages, "queued": 1}
+
+
 # ---------------------------------------------------------------- settled and claimed at once
 
 
