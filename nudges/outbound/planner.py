@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Final
 
 from sqlalchemy import select, update
@@ -26,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 BATCH: Final = 500  # parents in one transaction: a STOP waits no longer than one batch takes
 MOST: Final = 5000  # parents in one beat, so that its heartbeat is not late
+SIDE_BY_SIDE: Final = 2  # batches under way on PostgreSQL: it stores one while we decide the other
 POISONED: Final = timedelta(hours=1)  # until a parent whose plan failed is looked at again
 
 
@@ -63,16 +66,54 @@ def plan_due(
     """Plan everybody whose moment has come, `batch` parents in one transaction, at most `limit` in all.
 
     Somebody else planning the same parents is harmless: they are left out, or one of the two is rolled back. A parent
-    whose plan fails is looked at again an hour later, and the others go on.
+    whose plan fails is looked at again an hour later, and the others go on. On PostgreSQL two batches are under way at
+    a time.
     """
-    done = Planned()
-    forms: dict[tuple[object, ...], Form] = {}
-    while done.parents < limit:
-        planned = _batch(sessions, min(batch, limit - done.parents), forms, now=now, library=library)
-        done += planned
-        if planned.parents < batch:
-            break
-    return done
+    beat = _Beat(sessions, limit, batch, now=now, library=library)
+    done = beat.one()
+    if not beat.goes_on or not _stores_apart(sessions):
+        return done + beat.rest()
+    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="plan") as threads:
+        others = [threads.submit(beat.rest) for _ in range(SIDE_BY_SIDE)]
+    return sum((other.result() for other in others), done)
+
+
+def _stores_apart(sessions: sessionmaker[Session]) -> bool:
+    """Does the database store in a process of its own, and for several of us at a time? SQLite does neither."""
+    with sessions() as session:
+        return session.get_bind().dialect.name == "postgresql"
+
+
+class _Beat:
+    """Batch after batch, until nobody is left whose moment has come, or as many were planned as one beat may."""
+
+    def __init__(
+        self, sessions: sessionmaker[Session], limit: int, batch: int, *, now: datetime, library: Library
+    ) -> None:
+        self.sessions, self.left, self.batch, self.now, self.library = sessions, limit, batch, now, library
+        self.forms: dict[tuple[object, ...], Form] = {}
+        self.goes_on = limit > 0
+        self.turn = Lock()
+
+    def rest(self) -> Planned:
+        """All batches that are left, or, where others of the same beat run beside it, a share of them."""
+        done = Planned()
+        while self.goes_on:
+            done += self.one()
+        return done
+
+    def one(self) -> Planned:
+        """The next batch."""
+        with self.turn:
+            size = min(self.batch, self.left)
+            self.left -= size
+        if not size:
+            self.goes_on = False
+            return Planned()
+        planned = _batch(self.sessions, size, self.forms, now=self.now, library=self.library)
+        if planned.parents < self.batch:
+            self.goes_on = False
+        return planned
 
 
 def plan_one(session: Session, parent_id: int, *, now: datetime, library: Library) -> int:

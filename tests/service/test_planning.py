@@ -167,6 +167,16 @@ def test_planning_in_batches_writes_exactly_what_planning_one_by_one_writes(sess
         assert session.scalar(select(func.count()).select_from(Outbox)) >= 2 * len(together)
 
 
+def test_batches_side_by_side_plan_nobody_twice_and_no_more_than_a_beat_may(sessions, people, now):
+    with sessions.begin() as session:
+        for _ in range(24):
+            a_parent(session, people.family, now=now)
+    done = [planner.plan_due(sessions, now=now, library=LIBRARY, limit=17, batch=2) for _ in range(3)]
+    assert [(one.parents, one.queued) for one in done] == [(17, 17), (7, 7), (0, 0)]
+    with sessions() as session:
+        assert len(set(session.scalars(select(Outbox.parent_id)))) == 24
+
+
 def test_equal_texts_to_two_families_do_not_look_equal_in_the_database(sessions, people, now):
     with sessions.begin() as session:
         for _ in range(2):
