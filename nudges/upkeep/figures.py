@@ -20,6 +20,7 @@ from nudges.outbound.status import ALLOWED, QUEUED, SENDING, UNKNOWN
 from nudges.upkeep.readiness import backlog_age
 
 PLANNED: Final = ("active", "paused")  # as the index of parents whose plan is due has it
+LOOKED_BACK: Final = timedelta(days=1)  # by the first scrape of a process
 SETTLED: Final = timedelta(minutes=2)  # by then every transaction that took an id has ended
 
 
@@ -30,22 +31,29 @@ def is_one_of(column: InstrumentedAttribute[str], *words: str) -> ColumnElement[
 
 
 class Tally:
-    """How many rows there are of each kind, over all time. Counted once: a scrape reads what has come since."""
+    """How many rows of each kind there are since a day before the first scrape: a counter may begin anywhere.
+
+    Counted once: a scrape reads what has come since, and the first one not all the years before.
+    """
 
     def __init__(
         self, row_id: InstrumentedAttribute[int], kind: InstrumentedAttribute[str], at: InstrumentedAttribute[datetime]
     ) -> None:
         self._id, self._kind, self._at = row_id, kind, at
         self._known: Counter[str] = Counter()
-        self._upto = 0
+        self._upto: int | None = None
 
     def read(self, session: Session, now: datetime) -> Counter[str]:
-        old = select(self._id).where(self._at < now - SETTLED).order_by(self._id.desc()).limit(1)
-        boundary = max(self._upto, session.scalar(old) or 0)
-        settled = self._count(session, (self._id > self._upto) & (self._id <= boundary))
+        upto = self._newest(session, now - LOOKED_BACK) if self._upto is None else self._upto
+        boundary = max(upto, self._newest(session, now - SETTLED))
+        settled = self._count(session, (self._id > upto) & (self._id <= boundary))
         fresh = self._count(session, self._id > boundary)
         self._known, self._upto = self._known + settled, boundary
         return self._known + fresh
+
+    def _newest(self, session: Session, before: datetime) -> int:
+        older = select(self._id).where(self._at < before).order_by(self._id.desc()).limit(1)
+        return session.scalar(older) or 0
 
     def _count(self, session: Session, condition: ColumnElement[bool]) -> Counter[str]:
         rows = session.execute(select(self._kind, func.count()).where(condition).group_by(self._kind))

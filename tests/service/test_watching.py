@@ -108,6 +108,20 @@ def test_a_tally_counts_each_row_once(sessions, people, clock):
             assert tally.read(session, clock.now())["person"] == 3
 
 
+def test_a_tally_of_a_new_process_leaves_the_years_before_alone(sessions, people, clock):
+    with sessions.begin() as session:
+        parent = factories.a_parent(session, session.merge(people.family), now=clock.now())
+        factories.a_text(session, parent, now=clock.now())
+    clock.move(days=2)
+    with sessions.begin() as session:
+        factories.a_text(session, session.merge(parent), now=clock.now())
+    tally = Tally(Outbox.id, Outbox.category, Outbox.created_at)
+    for _ in range(2):
+        with sessions() as session:
+            assert tally.read(session, clock.now())["person"] == 1
+        clock.move(days=2)
+
+
 def test_a_scrape_reads_neither_all_parents_nor_all_texts(sessions, people, now):
     """With a million of them a monitor that asks twice a minute would be the heaviest user of the database."""
     if sessions.kw["bind"].dialect.name != "sqlite":
