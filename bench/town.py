@@ -159,7 +159,8 @@ def _copy(engine: Engine, model: int, count: int, at: datetime, *, first: int, s
     pg = engine.dialect.name == "postgresql"
     with make_sessions(engine)() as session:
         family_id = session.get_one(Parent, model).family_id
-        enrollments = list(session.scalars(select(Enrollment.id).where(Enrollment.parent_id == model)))
+        found = session.execute(select(Enrollment.id, Enrollment.state).where(Enrollment.parent_id == model))
+        enrollments = {row.id: row.state["started_at"] for row in found}
     state = "CAST(t.state AS TEXT)"
     for position, id_ in enumerate(enrollments):
         new = f"'\"enrollment\": \"' || ({_new_id(position)}) || '\"'"
@@ -177,9 +178,18 @@ def _copy(engine: Engine, model: int, count: int, at: datetime, *, first: int, s
         connection.execute(_like(FamilyStaff, {"family_id": "i"}, "t.family_id = :family"), given)
         own = {"id": "i", "family_id": "i", "phone_index": "'bench ' || i", "state": state, "next_at": _at(pg)}
         connection.execute(_like(Parent, own, "t.id = :model"), given)
-        for position, id_ in enumerate(enrollments):
+        for position, (id_, began) in enumerate(enrollments.items()):
+            agenda = f"replace(CAST(t.state AS TEXT), '\"{began}\"', '\"' || {_iso(started, pg)} || '\"')"
             own = {"id": _new_id(position), "parent_id": "i", "started_at": started}
+            own["state"] = f"({agenda})::json" if pg else agenda
             connection.execute(_like(Enrollment, own, f"t.id = {id_}"), given)
+
+
+def _iso(at: str, pg: bool) -> str:
+    """An instant as the core writes it."""
+    if pg:
+        return f"to_char(({at}) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"+00:00\"')"
+    return f"strftime('%Y-%m-%dT%H:%M:%S+00:00', {at})"
 
 
 def _new_id(position: int) -> str:

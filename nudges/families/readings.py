@@ -27,6 +27,7 @@ from schedules import state, values
 # Spelled out in the statement, or SQLite does not see that the partial index holds them.
 _PLANNED: Final = [literal(status, literal_execute=True) for status in ("active", "paused")]
 _FIRST: Final = "#00"  # what the only enrollment is called
+_HAS_START: Final = '{"started_at": "'  # what the core writes first
 _OF_ENROLLMENT: Final = re.compile(r'"enrollment":\s*"(\d+)"')
 
 
@@ -74,7 +75,7 @@ class Reading(NamedTuple):
             self.profile,
             self.language,
             self.state,
-            *[(name, version_id, started, stored) for _, name, version_id, _, started, stored in self.enrollments],
+            *[(e.name, e.version_id, _start_beside(e), e.state) for e in self.enrollments],
             self.key_dates,
             self.holds,
         )
@@ -96,6 +97,11 @@ class Reading(NamedTuple):
             key_dates=self.key_dates,
             holds=self.holds,
         )
+
+
+def _start_beside(enrolled: Enrolled) -> datetime | str | None:
+    """When it began, unless its state says so itself: then the core sees nothing else (state.enrollment_from_json)."""
+    return None if enrolled.state.startswith(_HAS_START) else enrolled.started
 
 
 def _instant(stored: datetime | str) -> datetime:
