@@ -32,7 +32,7 @@ class EnrollError(ValueError):
     """A family or parent cannot be enrolled so; the message says what to mend."""
 
 
-_CODE: Final = re.compile(r"[A-Z]{1,4}-[0-9]{1,6}")
+_CODE: Final = re.compile(r"[A-Z]{1,4}-[0-9]{1,7}")
 
 
 def actor(staff_id: int | None) -> str:
@@ -44,7 +44,7 @@ def code_fault(code: str) -> str | None:
     """What is wrong with a family's code. It stands in titles, addresses and pages: no name or number may be in it."""
     if _CODE.fullmatch(code):
         return None
-    return "A family's code should look like F-1042: one to four capitals, a dash, one to six digits."
+    return "A family's code should look like F-1042: one to four capitals, a dash, one to seven digits."
 
 
 def create_family(

@@ -271,7 +271,13 @@ def test_a_sequence_that_hangs_on_an_unknown_date_asks_staff_for_it(session, now
     assert words == ["DRIVE waits for a date: session. Ask once, then enter it."]
 
 
-@pytest.mark.parametrize("code", ["F-²", "<script>", "Maria", "+13125550142", "F-" + "9" * 4400, "f-1", "F 1"])
+def test_a_program_with_a_million_families_goes_on_counting(session, people, now):
+    enrolling.create_family(session, program=people.program, staff_id=people.ana.id, code="F-999999", now=now)
+    family = enrolling.create_family(session, program=people.program, staff_id=people.ana.id, now=now)
+    assert family.code == "F-1000000"
+
+
+@pytest.mark.parametrize("code", ["F-²", "<script>", "Maria", "+13125550142", "F-" + "9" * 4400, "F-3125550142", "f-1", "F 1"])
 def test_a_family_code_holds_no_name_no_number_and_no_trick(session, now, code):
     people = make_people(session, now=now)
     with pytest.raises(EnrollError, match="should look like F-1042"):
