@@ -143,7 +143,8 @@ def week_allows(thread: Thread, policy: Policy, proposal: Proposal, at: datetime
 def _rolling(sent: list[datetime], limit: int, days: int, at: datetime) -> datetime | None:
     """None when fewer than `limit` instants lie in the `days` × 24 h before `at`, else when that will be so."""
     span = timedelta(days=days)
-    recent = [instant for instant in sent if at - span < instant <= at]
+    since = at - span
+    recent = [instant for instant in sent if since < instant <= at]
     return None if len(recent) < limit else recent[-limit] + span
 
 

@@ -115,9 +115,7 @@ def _json(item: Any) -> Any:
 
 def _build(cls: type[T], data: Mapping[str, Any]) -> T:
     """A dataclass from its JSON: instants by their names (`…_at`, `at`, `until`, `…_until`), enums by theirs."""
-    values = dict(data)
-    for key in values.keys() & _READERS.keys():
-        values[key] = _READERS[key](values[key])
+    values = {key: item if (read := _READERS.get(key)) is None else read(item) for key, item in data.items()}
     return cls(**values)
 
 
