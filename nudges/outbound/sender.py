@@ -118,8 +118,9 @@ class _Drain:
             left -= self.wait_seconds
             if not self.is_more or left < 0 or not goes_on():
                 break
-            if self.wait_seconds:
-                sleep(self.wait_seconds)
+            # The calls took some of it already.
+            if (wait := (self.claim_at - self.clock.now()).total_seconds()) > 0:
+                sleep(min(wait, self.wait_seconds))
             self.claim_at = self.clock.now()
         return Drained(handed_over=self.handed_over, ended=self.ended)
 

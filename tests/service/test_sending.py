@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from datetime import timedelta
 
@@ -188,6 +189,24 @@ def test_a_lane_never_sends_faster_than_its_pace(sessions, people, now, drain, c
     drain(stay_seconds=5.0)
     seconds = (clock.now() - now).total_seconds()
     assert 4 <= len(channel.sent) <= seconds + 1
+
+
+def test_what_a_call_takes_is_not_waited_for_a_second_time(sessions, people, now, drain, channel, clock):
+    with sessions.begin() as session:
+        for _ in range(4):
+            a_text(session, a_parent(session, people.family, now=now), now=now)
+    send, at = channel.send, []
+
+    def slow_send(outgoing):
+        at.append(clock.now())
+        clock.move(seconds=0.5)
+        return send(outgoing)
+
+    channel.send = slow_send
+    drain(stay_seconds=5.0, at_once=1)
+    gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(at)]
+    assert len(gaps) == 3
+    assert all(1.0 <= gap < 1.1 for gap in gaps), "a segment a second, however long a call takes"
 
 
 def test_a_long_text_costs_as_many_tokens_as_it_has_segments(sessions, people, now, drain, channel, clock):
