@@ -21,6 +21,11 @@ def ticking() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
+def ahead() -> float:
+    """How far the machine's clock is ahead of `ticking`, in seconds: it changes when somebody sets that clock."""
+    return time.time() - ticking()
+
+
 class SystemClock:
     """The machine's clock."""
 

@@ -315,6 +315,30 @@ def unindexed(column: Column[Any]) -> ColumnElement[Any]:
     return found
 
 
+class _AtMostSilent(FunctionElement[str]):
+    """See `at_most_silent`."""
+
+    inherit_cache = True
+    name = "at_most_silent"
+
+
+@compiles(_AtMostSilent, "sqlite")
+def _silent_on_sqlite(element: _AtMostSilent, compiler: Any, **options: Any) -> str:
+    return "NULL"
+
+
+@compiles(_AtMostSilent, "postgresql")
+def _silent_on_postgres(element: _AtMostSilent, compiler: Any, **options: Any) -> str:
+    milliseconds = compiler.process(element.clauses, **options)
+    return f"set_config('idle_in_transaction_session_timeout', {milliseconds}, true)"
+
+
+def at_most_silent(name: str) -> ColumnElement[str]:
+    """A column for the statement that takes a lock: PostgreSQL ends this transaction when its process says nothing for
+    as many milliseconds as the parameter `name` holds, as text."""
+    return _AtMostSilent(bindparam(name, type_=String()))
+
+
 def pairs_given(name: str) -> TableValuedAlias:
     """Rows of `key` and `value` from one parameter that `as_given` wrote: the statement stays the same for any number
     of them, so it is built once and its plan is kept."""

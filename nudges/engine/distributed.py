@@ -22,6 +22,7 @@ from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, AppNotOpen, ConnectorException
 from procrastinate.jobs import Status
 
+from nudges.clock import ahead
 from nudges.db import REACH
 from nudges.engine import tables
 from nudges.engine.base import Health, Run, Turn
@@ -37,6 +38,8 @@ LANES: Final = "lanes"
 _DUTY_THREADS: Final = 4
 _LANE_THREADS: Final = 8  # in a queue of their own: planning and alerts never wait for sending
 _SPARE_THREADS: Final = 4  # for turns that knew when they would be due
+_LOOK_AT_CLOCK: Final = 1.0  # seconds
+_CLOCK_STEP: Final = 2.0
 _POLL_SECONDS: Final = 1.0  # when a notification was missed
 _SWEEP_SECONDS: Final = 30.0
 _SWEEPS_AN_HOUR: Final = 120
@@ -135,7 +138,8 @@ class DistributedEngine:
     async def _work_while_connected(self) -> None:
         app = self._app()
         async with app.open_async():
-            tasks = [asyncio.create_task(job) for job in (*self._workers(app), self._sweeps(app), self._told_to_stop())]
+            jobs = (*self._workers(app), self._sweeps(app), self._told_to_stop(), _clock_was_set())
+            tasks = [asyncio.create_task(job) for job in jobs]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -223,6 +227,17 @@ class DistributedEngine:
             if number % _SWEEPS_AN_HOUR == 0:
                 await asyncio.to_thread(tables.drop_unused, self._url)
             await asyncio.sleep(_SWEEP_SECONDS)
+
+
+async def _clock_was_set() -> None:
+    """Ends when somebody sets this machine's clock. Procrastinate rings by it: set back by an hour, it would be silent
+    for that hour; set forward, it would make up for each beat of it first. A worker that begins anew does neither.
+    """
+    was_ahead = ahead()
+    while abs(ahead() - was_ahead) < _CLOCK_STEP:
+        was_ahead = ahead()  # what drifts is no step
+        await asyncio.sleep(_LOOK_AT_CLOCK)
+    logger.warning("the machine's clock was set", extra={"action": "clock"})
 
 
 async def sweep(app: App) -> int:

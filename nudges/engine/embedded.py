@@ -16,7 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from nudges.clock import SystemClock, ticking
+from nudges.clock import SystemClock, ahead
 from nudges.engine.base import Health, Run, Turn
 from nudges.engine.turns import Key, Turns
 
@@ -27,11 +27,6 @@ _DEFAULTS: Final = {"misfire_grace_time": None, "coalesce": True, "max_instances
 _DUTY_THREADS: Final = 4
 _LOOK_AT_CLOCK: Final = 1.0  # seconds
 _LANE_THREADS: Final = 8  # of their own: however much there is to send, planning and alerts never wait for it
-
-
-def _ahead() -> float:
-    """How far the machine's clock is ahead of one that nobody can set, in seconds: it changes when somebody does."""
-    return SystemClock().now().timestamp() - ticking()
 
 
 class EmbeddedEngine:
@@ -87,10 +82,10 @@ class EmbeddedEngine:
 
     def _watch_the_clock(self) -> None:
         """APScheduler waits for an instant of the machine's clock: set back by an hour, it would ring in an hour."""
-        ahead = _ahead()
+        was_ahead = ahead()
         while not self._stopping.wait(_LOOK_AT_CLOCK):
-            before, ahead = ahead, _ahead()
-            if ahead < before - _LOOK_AT_CLOCK and self._scheduler.running:
+            before, was_ahead = was_ahead, ahead()
+            if was_ahead < before - _LOOK_AT_CLOCK and self._scheduler.running:
                 self._ring_anew()
 
     def _ring_anew(self) -> None:

@@ -31,9 +31,7 @@ logger = logging.getLogger(__name__)
 WATCH_SECONDS: Final = 10.0  # escalation counts minutes, look-ups too: more often would only cost
 CLEAN_SECONDS: Final = 3600.0
 SLICE_SECONDS: Final = 2.0  # how long one turn stays with a lane, so that a thread is never one lane's for long
-# In the middle of a transaction. Less than a lease, so that whoever takes a lane over finds no lock on it.
-SILENT_SECONDS: Final = 8.0
-PAGES_SILENT_SECONDS: Final = 30.0  # the same for a process that has no lane: a page may think longer
+SILENT_SECONDS: Final = 30.0  # in the middle of a transaction; the forecast and some pages think for a while
 LEAST_SECONDS: Final = 0.05  # between two turns, when the first could do nothing with what was due
 
 
@@ -217,7 +215,7 @@ def replay_spool(wiring: Wiring) -> int:
 
 def attach_spool(engine: Engine, wiring: Wiring) -> None:
     """Have an engine replay this machine's spool: workers elsewhere look after their own disks only."""
-    end_silent_transactions(wiring.engine, seconds=PAGES_SILENT_SECONDS)
+    end_silent_transactions(wiring.engine, seconds=SILENT_SECONDS)
 
     def run(turn: Turn) -> None:
         replay_spool(wiring)

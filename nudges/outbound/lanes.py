@@ -15,12 +15,14 @@ from sqlalchemy import ColumnElement, Table, bindparam, case, func, literal, or_
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
+from nudges.db import at_most_silent
 from nudges.models.messages import Outbox
 from nudges.models.program import Lane
 from nudges.outbound import outbox, purse
 from nudges.outbound.status import ACCEPTED, QUEUED, SENDING, SENT, UNKNOWN
 
 LEASE: Final = timedelta(seconds=10)  # a dead machine's lane is taken over after so long
+SILENT_MS: Final = "8000"  # then PostgreSQL lets go of a lane that is locked: less than a lease, so it is free by then
 BURST_SECONDS: Final = 0.2  # how many seconds' worth of segments a rested lane may send at once
 FIRST_LOOK: Final = timedelta(seconds=90)  # after an attempt whose end nobody knows; a callback often comes by then
 
@@ -32,6 +34,7 @@ _LOOK: Final = (
         _LANES.c.segments_per_second,
         _LANES.c.tokens,
         _LANES.c.tokens_at,
+        at_most_silent("silent"),
     )
     .where(_LANES.c.id == bindparam("lane"))
     # Not a key lock: who queues a text on the lane need not wait for us. Nor do we wait, with texts that we have
@@ -180,7 +183,7 @@ def look_into(session: Session, lease: Lease, *, now: datetime) -> Bucket | None
 
     None when the lane was taken over, must rest, or is being changed by somebody: stop at once.
     """
-    lane = session.connection().execute(_LOOK, {"lane": lease.lane_id}).one_or_none()
+    lane = session.connection().execute(_LOOK, {"lane": lease.lane_id, "silent": SILENT_MS}).one_or_none()
     if lane is None or lane.token != lease.token or (lane.paused_until is not None and lane.paused_until > now):
         return None
     pace = lane.segments_per_second

@@ -16,7 +16,7 @@ from nudges import wiring as composition
 from nudges.alerts import paging
 from nudges.channels.fake import FakeChannel
 from nudges.clock import SharedClock
-from nudges.db import end_silent_transactions, make_engine, make_sessions
+from nudges.db import make_engine, make_sessions
 from nudges.models.messages import Outbox
 from nudges.models.program import Lane
 from nudges.outbound import claiming, handover, lanes, outbox, reconcile, sender
@@ -96,16 +96,18 @@ def test_a_lane_that_was_given_back_is_free_at_once(sessions, lane_id, now):
     assert taken(sessions, lane_id, "two", now) is not None
 
 
-def test_a_holder_that_is_stopped_in_a_transaction_keeps_nobody_from_its_lane(engine, sessions, lane_id, now):
+def test_a_holder_that_is_stopped_in_a_transaction_keeps_nobody_from_its_lane(
+    engine, sessions, lane_id, now, monkeypatch
+):
     """Stopped, cut off or paused with its machine: PostgreSQL ends what it left open, and the next one goes on."""
     if engine.dialect.name != "postgresql":
         pytest.skip("a file has no machines that could be cut off from it")
+    monkeypatch.setattr(lanes, "SILENT_MS", "200")
     stopped = make_engine(engine.url.render_as_string(hide_password=False))
-    end_silent_transactions(stopped, seconds=0.2)
     lease = taken(make_sessions(stopped), lane_id, "stopped", now)
     with make_sessions(stopped)() as holding, sessions.begin() as session:
         assert lanes.look_into(holding, lease, now=now) is not None  # it has the row, and says nothing more
-        session.execute(text("SET LOCAL statement_timeout = '10s'"))
+        session.execute(text("SET LOCAL statement_timeout = '5s'"))
         assert lanes.take(session, lane_id, owner="next", now=now + lanes.LEASE) is not None
         with pytest.raises(DBAPIError):
             lanes.keep(holding, lease, tokens=0.0, now=now)
