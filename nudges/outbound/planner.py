@@ -91,7 +91,7 @@ class _Beat:
         self, sessions: sessionmaker[Session], limit: int, batch: int, *, now: datetime, library: Library
     ) -> None:
         self.sessions, self.left, self.batch, self.now, self.library = sessions, limit, batch, now, library
-        self.forms: dict[tuple[object, ...], Form] = {}
+        self.forms = _Forms()
         self.goes_on = limit > 0
         self.turn = Lock()
 
@@ -125,7 +125,7 @@ def plan_one(session: Session, parent_id: int, *, now: datetime, library: Librar
     reading = readings.claim(session, parent_id)
     if reading is None:
         return 0
-    carrier = _Batch(session, [reading], {}, now=now, library=library).carry()
+    carrier = _Batch(session, [reading], _Forms(), now=now, library=library).carry()
     session.expire_all()  # what this session holds of the parent was written past it
     return len(carrier.texts)
 
@@ -133,7 +133,7 @@ def plan_one(session: Session, parent_id: int, *, now: datetime, library: Librar
 def _batch(
     sessions: sessionmaker[Session],
     limit: int,
-    forms: dict[tuple[object, ...], Form],
+    forms: _Forms,
     *,
     now: datetime,
     library: Library,
@@ -173,6 +173,15 @@ def _alone(sessions: sessionmaker[Session], parent_id: int, *, now: datetime, li
         return Planned(parents=1, failed=1)
 
 
+class _Forms:
+    """What was worked out lately, by all that the core saw. Whoever holds `turn` decides, so that batches side by side
+    leave the processor to whom they share it with, such as a webhook."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[object, ...], Form] = {}
+        self.turn = Lock()
+
+
 class _Batch:
     """Parents that are planned in one transaction."""
 
@@ -180,7 +189,7 @@ class _Batch:
         self,
         session: Session,
         due: Sequence[Reading],
-        forms: dict[tuple[object, ...], Form],
+        forms: _Forms,
         *,
         now: datetime,
         library: Library,
@@ -197,19 +206,23 @@ class _Batch:
         self.places = {p.id: places.directory(self.session, p, now=self.now) for p in self.programs.values()}
         self.names = readings.first_names(self.session, {r.staff_id for r in self.due if r.staff_id is not None})
         carrier = Carrier(now=self.now, lanes=outbox.lanes_of(self.session, ids))
-        for reading in self.due:
-            try:
-                self.plan(reading, carrier)
-            except Exception as error:
-                if not spare_poisoned:
-                    raise
-                self.failed += 1
-                _say_failed(reading.id, error)
-                carrier.rest(reading, self.dialect, until=self.now + POISONED, why=_why(error))
+        with self.forms.turn:
+            for reading in self.due:
+                self.plan(reading, carrier, spare_poisoned=spare_poisoned)
         carrier.store(self.session)
         return carrier
 
-    def plan(self, reading: Reading, carrier: Carrier) -> None:
+    def plan(self, reading: Reading, carrier: Carrier, *, spare_poisoned: bool) -> None:
+        try:
+            self.take(reading, carrier)
+        except Exception as error:
+            if not spare_poisoned:
+                raise
+            self.failed += 1
+            _say_failed(reading.id, error)
+            carrier.rest(reading, self.dialect, until=self.now + POISONED, why=_why(error))
+
+    def take(self, reading: Reading, carrier: Carrier) -> None:
         if reading.phone_problem is not None:
             carrier.rest(reading, self.dialect, until=None, why="this number cannot be texted")
             return
@@ -218,10 +231,10 @@ class _Batch:
     def form(self, reading: Reading) -> Form:
         """What to store; worked out once for parents who stand alike, since the core's answer is the same for them."""
         alike = reading.alike()
-        form = self.forms.get(alike)
+        form = self.forms.known.get(alike)
         if form is None:
-            if len(self.forms) >= BATCH:
-                self.forms.clear()  # where no two stand alike, what is kept costs more than it saves
+            if len(self.forms.known) >= BATCH:
+                self.forms.known.clear()  # where no two stand alike, what is kept costs more than it saves
             program = self.programs[reading.program_id]
             people = People(
                 org=program.name,
@@ -231,7 +244,7 @@ class _Batch:
             found = course.work_out(
                 reading.thread(), snapshots.policy_of(program), self.now, people=people, library=self.library
             )
-            form = self.forms[alike] = carrying.form_of(found, self.now, self.dialect)
+            form = self.forms.known[alike] = carrying.form_of(found, self.now, self.dialect)
         return form
 
 
