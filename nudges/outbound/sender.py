@@ -142,7 +142,7 @@ class _Drain:
                 claimed = claiming.claim(
                     session,
                     self.lease,
-                    room=BATCH - self.calls.under_way,
+                    room=BATCH - self.calls.under_way - len(left),
                     now=now,
                     gatekeeper=self.gatekeeper,
                     second=self.second,
@@ -246,10 +246,12 @@ class _Drain:
 
     def leave(self) -> None:
         """Nothing that is ours stays with us."""
-        self.settle()
-        self.give_back(list(self.waiting))
-        with self.sessions.begin() as session:
-            lanes.release(session, self.lease)
+        try:
+            self.settle()
+        finally:
+            self.give_back(list(self.waiting))
+            with self.sessions.begin() as session:
+                lanes.release(session, self.lease)
 
     def rest(self) -> None:
         """Begin nothing more: what was not called goes back to the queue."""

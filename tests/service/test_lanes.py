@@ -19,7 +19,7 @@ from nudges.clock import SharedClock
 from nudges.db import make_engine, make_sessions
 from nudges.models.messages import Outbox
 from nudges.models.program import Lane
-from nudges.outbound import claiming, handover, lanes, outbox, reconcile, sender
+from nudges.outbound import claiming, handover, lanes, outbox, reconcile, sender, settling
 from nudges.outbound.purse import Second
 from tests.support.factories import SetClock, a_parent, a_text
 
@@ -327,6 +327,23 @@ def test_what_has_come_back_is_settled_in_the_transaction_of_the_next_claim(engi
     # The lane is taken and given back; five claims, of which the last finds nothing; and the first of each pair comes
     # back while the second still waits for its call.
     assert next(commits) == 2 + 5 + 4
+
+
+def test_what_the_provider_says_more_of_still_counts_among_those_that_are_sending(
+    in_pairs, queue_texts, sessions, channel, monkeypatch
+):
+    queue_texts(6)
+    send, settle_all, sending = channel.send, settling.settle_all, []
+
+    def count_and_settle(*args, **options):
+        sending.append(statuses(sessions)["sending"])
+        return settle_all(*args, **options)
+
+    monkeypatch.setattr(channel, "send", lambda outgoing: replace(send(outgoing), status="sent"))
+    monkeypatch.setattr(settling, "settle_all", count_and_settle)
+    assert in_pairs().handed_over == 6
+    assert max(sending) == 2
+    assert statuses(sessions) == {"sent": 6}
 
 
 def test_a_claim_that_fails_takes_back_no_settlement(in_pairs, queue_texts, sessions, channel, monkeypatch):
