@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import psycopg
 import pytest
+from procrastinate import periodic
 from procrastinate.periodic import PeriodicDeferrer
 from psycopg import sql
 from psycopg.rows import dict_row
@@ -137,6 +140,23 @@ def test_a_beat_that_every_machine_rings_is_one_job(make_engine, jobs):
     jobs("DELETE FROM procrastinate_jobs RETURNING id")
     alone(ring(ringers[1]))
     assert jobs() == []
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_beats_go_on_when_the_clock_of_the_only_worker_is_set(make_engine, jobs, monkeypatch, hours):
+    """Not silent for an hour, and no hour's beats made up for: escalation is a beat."""
+    step, seen, engine = 0.0, queue.Queue(), make_engine()
+    monkeypatch.setattr(periodic, "time", SimpleNamespace(time=lambda: time.time() + step))
+    monkeypatch.setattr(distributed, "ahead", lambda: step)
+    monkeypatch.setattr(distributed, "_LOOK_AT_CLOCK", 0.05)
+    engine.every(1.0, "watch", rings(seen))
+    engine.start()
+    for _ in range(2):
+        seen.get(timeout=20)
+    step = hours * 3600.0
+    for _ in range(4):
+        seen.get(timeout=20)
+    assert seen.qsize() < 4
 
 
 def test_a_wake_up_beside_an_open_transaction_leaves_the_transaction_whole(make_engine, sessions, people, now):
