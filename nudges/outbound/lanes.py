@@ -64,6 +64,7 @@ _BEGUN: Final = (
 _FIRST: Final = select(func.min(_OUTBOX.c.not_before)).where(
     _OUTBOX.c.lane_id == _LANES.c.id, _OUTBOX.c.status == literal(QUEUED, literal_execute=True)
 )
+_FIRST_URGENT: Final = _FIRST.where(_OUTBOX.c.priority <= max(outbox.PRIORITY[urgent] for urgent in outbox.URGENT))
 _TURNS: Final = select(
     _LANES.c.id,
     _LANES.c.lease_until,
@@ -71,6 +72,7 @@ _TURNS: Final = select(
     _LANES.c.tokens_at,
     _LANES.c.segments_per_second,
     _FIRST.scalar_subquery(),
+    _FIRST_URGENT.scalar_subquery(),
 ).where(or_(_LANES.c.paused_until.is_(None), _LANES.c.paused_until <= bindparam("now")))
 _TURN: Final = _TURNS.where(_LANES.c.id == bindparam("lane"))
 
@@ -97,7 +99,8 @@ def lane_ids(session: Session, now: datetime) -> list[int]:
 
 
 def turns(session: Session, now: datetime, *, lane_id: int | None = None) -> dict[int, datetime]:
-    """When each lane has something to do next, or the one asked about: not paused, a text's turn, a full bucket.
+    """When each lane has something to do next, or the one asked about: not paused, a text's turn, and a bucket that
+    pays for it unless it is urgent.
 
     A moment that is not after `now` says that it may be drained now. A lane with nothing queued is left out, unless
     somebody holds it: once that lease is over, its holder has died, and what it was sending must be looked up.
@@ -105,8 +108,8 @@ def turns(session: Session, now: datetime, *, lane_id: int | None = None) -> dic
     asked = {"now": now} if lane_id is None else {"now": now, "lane": lane_id}
     rows = session.connection().execute(_TURNS if lane_id is None else _TURN, asked)
     found = {}
-    for id_, lease_until, tokens, tokens_at, pace, first in rows:
-        moments = [lease_until] if lease_until is not None else []
+    for id_, lease_until, tokens, tokens_at, pace, first, urgent in rows:
+        moments = [moment for moment in (lease_until, urgent) if moment is not None]
         if first is not None:
             moments.append(max(first, _paid_for_at(tokens, tokens_at, pace=pace, now=now)))
         if moments:

@@ -214,6 +214,18 @@ def test_turns_say_when_each_lane_has_something_to_send(sessions, people, lane_i
         assert lanes.turns(session, now) == {}
 
 
+def test_a_page_needs_no_full_bucket_and_a_nudge_does(sessions, people, lane_id, now):
+    with sessions.begin() as session:
+        session.execute(update(Lane).values(segments_per_second=1.0, tokens=-20.0, tokens_at=now))
+        parent = a_parent(session, people.family, now=now)
+        a_text(session, parent, now=now)
+        session.flush()
+        assert lanes.turns(session, now) == {lane_id: now + timedelta(seconds=21)}
+        a_text(session, parent, now=now, category="crisis_reply")
+        session.flush()
+        assert lanes.turns(session, now) == {lane_id: now}
+
+
 def test_the_last_texts_of_a_dead_holder_are_looked_up_as_soon_as_its_lease_is_over(
     sessions, lane_id, clock, channel, queue_texts
 ):
