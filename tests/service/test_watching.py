@@ -316,6 +316,7 @@ def test_words_for_people_hold_no_number_either(capsys):
 
 
 BIG = ("parents", "outbox", "outbox_events", "enrollments", "families", "inbound", "step_outcomes")
+QUEUE = ("ix_outbox_due", "ix_outbox_ready")
 
 
 def test_a_beat_reads_no_table_from_end_to_end(wiring, parent_id):
@@ -344,5 +345,5 @@ def test_a_beat_reads_no_table_from_end_to_end(wiring, parent_id):
 
 
 def _reads_all(step):
-    # What is queued is read by the index of what is queued alone.
-    return any(step.startswith(f"SCAN {table}") for table in BIG) and "INDEX ix_outbox_due" not in step
+    # What is queued is read by one of the two indexes of what is queued alone; SQLite takes either.
+    return any(step.startswith(f"SCAN {table}") for table in BIG) and not step.endswith(QUEUE)
