@@ -170,7 +170,8 @@ class Encoded(str):
     __slots__ = ()
 
 
-def _as_json(value: Any) -> str:
+def as_json(value: Any) -> str:
+    """JSON as it is stored."""
     return value if isinstance(value, Encoded) else json.dumps(value)
 
 
@@ -206,7 +207,7 @@ def make_engine(url: str) -> Engine:
             url,
             connect_args={"timeout": BUSY, "check_same_thread": False, "factory": turns.in_turn(BUSY)},
             hide_parameters=True,
-            json_serializer=_as_json,
+            json_serializer=as_json,
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
@@ -219,7 +220,7 @@ def make_engine(url: str) -> Engine:
         max_overflow=10,
         pool_pre_ping=True,
         hide_parameters=True,
-        json_serializer=_as_json,
+        json_serializer=as_json,
     )
     _set_in_each_session(engine, _REACH_BACK)
     return engine

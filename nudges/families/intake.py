@@ -15,9 +15,10 @@ from datetime import datetime, time, timedelta
 from itertools import count
 from typing import Any, Final
 
-from sqlalchemy import Table, func, insert, select, text, true
+from sqlalchemy import Table, func, select, text, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from nudges import bulk
 from nudges.db import Base, Encoded, blind_index
 from nudges.families import enrolling, programs, snapshots
 from nudges.families.intake_file import Fault, IntakeError, Row
@@ -31,6 +32,7 @@ from schedules import entry, lifecycle, profile, state, values
 from schedules.localtime import to_utc
 
 BATCH: Final = 500  # rows in one transaction: a STOP waits no longer than one batch takes
+_MANY_TIMES: Final = 20  # what one batch adds: so large a table is read by its index
 STAFF_STARTED: Final = frozenset({"staff", "therapist", "clinician"})  # of a sequence's `enrolled_by`
 _AT_ONCE: Final = 400  # values in one IN list
 
@@ -332,11 +334,11 @@ class _Storing:
         record.append_all(self.session, self.entries)
 
     def _write(self, model: type[Base]) -> None:
-        rows = self.rows[model.__tablename__]
-        if rows:
-            table = model.__table__
-            assert isinstance(table, Table)
-            self.session.connection().execute(insert(table), rows)
+        table, rows = model.__table__, self.rows[model.__tablename__]
+        assert isinstance(table, Table)
+        bulk.insert_rows(self.session.connection(), table, rows)
+        if rows and model in (Family, Parent):
+            _look_anew(self.session, table, len(rows))
 
     def _add(self, known: Known) -> None:
         row = known.row
@@ -473,6 +475,17 @@ def _take_ids(session: Session, model: type[Parent] | type[Family], wanted: int)
         ids = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :wanted)")
         return iter(session.scalars(ids, {"table": model.__tablename__, "wanted": wanted}).all())
     return count((session.scalar(select(func.max(model.id))) or 0) + 1)
+
+
+def _look_anew(session: Session, table: Table, added: int) -> None:
+    """While PostgreSQL believes a table small, it checks each row that points at it by reading all of it; and it
+    believes so until it is told, so a large import took ever longer."""
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    asked = text("SELECT reltuples FROM pg_class WHERE oid = CAST(:name AS regclass)")
+    known: float = session.scalars(asked, {"name": table.name}).one()
+    if known < _MANY_TIMES * added:
+        session.execute(text(f"ANALYZE {table.name}"))
 
 
 def tidy(session: Session) -> None:

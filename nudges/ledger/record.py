@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from nudges import bulk
 from nudges.models.safety import LedgerEntry
 
 GENESIS: Final = "genesis"  # what the first entry follows
@@ -23,7 +24,9 @@ _GATHERED: Final = "ledger entries of this block"  # where a session keeps them
 _TURN: Final = select(func.pg_advisory_xact_lock(_LOCK))
 _NEWEST: Final = select(LedgerEntry.hash).order_by(LedgerEntry.id.desc()).limit(1)
 # As a table: the ORM would send entries with and without a parent one by one.
-_ADDED: Final = insert(LedgerEntry.metadata.tables[LedgerEntry.__tablename__])
+_LEDGER: Final = LedgerEntry.metadata.tables[LedgerEntry.__tablename__]
+_ADDED: Final = insert(_LEDGER)
+_FEW: Final = 20  # entries; more are a batch's
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -53,7 +56,10 @@ def append_all(session: Session, entries: Sequence[Entry]) -> None:
         newest = _fingerprint(previous, columns)
         rows.append({**columns, "previous_hash": previous, "hash": newest})
         previous = newest
-    session.connection().execute(_ADDED, rows)
+    if len(rows) <= _FEW:
+        session.connection().execute(_ADDED, rows)
+    else:
+        bulk.insert_rows(session.connection(), _LEDGER, rows)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from sqlalchemy import Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Session
 
+from nudges.bulk import ManyInserts, ManyUpdates, Row, Shared
 from nudges.db import seal, seal_all
 from nudges.families import readings
 from nudges.families.readings import Enrolled, Reading
@@ -23,7 +24,6 @@ from nudges.models.messages import Outbox
 from nudges.models.safety import Task
 from nudges.models.sequences import StepOutcome
 from nudges.outbound import outbox
-from nudges.outbound.bulk import ManyInserts, ManyUpdates, Row, Shared
 from nudges.outbound.course import Course, Ended, ForStaff, Outcome, Text
 from nudges.outbound.status import QUEUED
 from schedules import state

@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import Text, func, select, type_coerce, update
 from sqlalchemy.exc import IntegrityError
 
+from nudges import bulk
 from nudges.families import enrolling, readings, snapshots
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Program
 from nudges.models.safety import LedgerEntry, Task
 from nudges.models.sequences import Enrollment, SequenceVersion, StepOutcome
-from nudges.outbound import bulk, planner
+from nudges.outbound import planner
 from schedules import state
 from tests.support.factories import LIBRARY, a_parent
 

@@ -1,14 +1,15 @@
-"""One statement for many rows, past the ORM: what a batch of parents comes to is written with little work for each row.
+"""One statement for many rows, past the ORM: with little work for each row.
 
-Most columns of such rows are the same for all parents who stand alike. What is stored for those is worked out once
-(`Shared`); each row adds only what is its own: ids and sealed texts.
+`insert_rows` takes rows as they come. What a batch of parents leads to has most columns in common with all parents who
+stand alike: `ManyInserts` and `ManyUpdates` work those out once (`Shared`), and each row adds only what is its own, ids
+and sealed texts.
 """
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -31,7 +32,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from nudges.db import Sealed, UTCDateTime
+from nudges.db import Sealed, UTCDateTime, as_json
 from schedules.changing import once_each
 
 _ENCODED: Final = json.JSONEncoder()
@@ -108,31 +109,12 @@ class ManyInserts(_Many):
         return "\t".join(_field(value) for value in shared.values())
 
     def _at_once(self, connection: Connection, rows: Sequence[Row]) -> int:
-        """COPY is past SQLAlchemy: its errors are raised as those of every other statement are."""
-        name, columns = self._quoted(connection.dialect)
-        statement = f"COPY {name} ({columns}) FROM STDIN"
-        lines = ("\t".join((*map(_field, own), shared.written)) for own, shared in rows)
-        text = "\n".join(lines)
-        cursor, errors = connection.connection.cursor(), connection.dialect.loaded_dbapi.Error
-        try:
-            with cursor.copy(statement) as copy:
-                copy.write(text)
-            return cursor.rowcount
-        except errors as error:
-            raise DBAPIError.instance(
-                statement, None, error, errors, hide_parameters=True, dialect=connection.dialect
-            ) from error
-        finally:
-            cursor.close()
+        return _copy(
+            connection, self._table, self._columns, ((*map(_field, own), shared.written) for own, shared in rows)
+        )
 
     def _one_by_one(self, dialect: Dialect) -> str:
-        name, columns = self._quoted(dialect)
-        return f"INSERT INTO {name} ({columns}) VALUES ({', '.join('?' for _ in self._columns)})"
-
-    def _quoted(self, dialect: Dialect) -> tuple[str, str]:
-        """The table and its columns as the database wants them written."""
-        quote = dialect.identifier_preparer.quote
-        return quote(self._table.name), ", ".join(quote(name) for name in self._columns)
+        return _insert(self._table, self._columns, dialect)
 
 
 class ManyUpdates(_Many):
@@ -176,6 +158,66 @@ class ManyUpdates(_Many):
         new = ", ".join(f"{quote(name)} = ?{places[name]}" for name in self._set)
         old = " AND ".join(f"{quote(name)} = ?{places[f'if_{name}']}" for name in self._where)
         return f"UPDATE {quote(self._table.name)} SET {new} WHERE {old}"
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows that all name the same columns, with the values that the columns take.
+
+    What the model would give a column that is not named does not come here: ValueError for such a one.
+    """
+    if not rows:
+        return
+    names, dialect = list(rows[0]), connection.dialect
+    left_out = [column.name for column in table.columns if column.default is not None and column.name not in names]
+    if left_out:
+        raise ValueError(f"{table.name}: name {', '.join(left_out)} in each row")
+    writers = [_writer(table.c[name], dialect) for name in names]
+    stored = ([write(row[name]) for write, name in zip(writers, names, strict=True)] for row in rows)
+    if dialect.name == "postgresql":
+        _copy(connection, table, names, (map(_field, row) for row in stored))
+    else:
+        connection.exec_driver_sql(_insert(table, names, dialect), [tuple(row) for row in stored])
+
+
+def _writer(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any]:
+    """From a value to what is stored: JSON as its text, all else as the column's type says."""
+    if isinstance(column.type, JSON):
+        return as_json
+    process: Callable[[Any], Any] | None = column.type.dialect_impl(dialect).bind_processor(dialect)
+    return process or _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _insert(table: Table, names: Collection[str], dialect: Dialect) -> str:
+    name, columns = _quoted(table, names, dialect)
+    return f"INSERT INTO {name} ({columns}) VALUES ({', '.join('?' for _ in names)})"
+
+
+def _copy(connection: Connection, table: Table, names: Collection[str], rows: Iterable[Iterable[str]]) -> int:
+    """COPY is past SQLAlchemy: its errors are raised as those of every other statement are."""
+    name, columns = _quoted(table, names, connection.dialect)
+    statement = f"COPY {name} ({columns}) FROM STDIN"
+    text = "\n".join("\t".join(row) for row in rows)
+    cursor, errors = connection.connection.cursor(), connection.dialect.loaded_dbapi.Error
+    try:
+        with cursor.copy(statement) as copy:
+            copy.write(text)
+        return cursor.rowcount
+    except errors as error:
+        raise DBAPIError.instance(
+            statement, None, error, errors, hide_parameters=True, dialect=connection.dialect
+        ) from error
+    finally:
+        cursor.close()
+
+
+def _quoted(table: Table, names: Collection[str], dialect: Dialect) -> tuple[str, str]:
+    """The table and its columns as the database wants them written."""
+    quote = dialect.identifier_preparer.quote
+    return quote(table.name), ", ".join(quote(name) for name in names)
 
 
 def _field(value: Any) -> str:
