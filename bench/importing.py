@@ -62,8 +62,8 @@ def _import(place: town.Town, content: bytes) -> int:
         program = session.scalars(select(Program)).one()
         reading = intake_file.read(content, country=program.country, timezone=program.timezone, today=now.date())
         checked = intake.check(session, program, reading.rows, now=now)
-    stored = 0
+    stored, above = 0, intake_file.highest_code(reading)
     for rows in intake.batches(checked.ready):
         with place.sessions.begin() as session:
-            stored += intake.store(session, program, rows, by=None, now=now, above=intake_file.highest_code(reading))
+            stored += intake.store(session, program, rows, by=None, now=now, above=above)
     return stored

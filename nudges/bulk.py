@@ -183,6 +183,8 @@ def _writer(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any]:
     """From a value to what is stored: JSON as its text, all else as the column's type says."""
     if isinstance(column.type, JSON):
         return as_json
+    if (written := _stored(column, dialect)) is not None:
+        return written
     process: Callable[[Any], Any] | None = column.type.dialect_impl(dialect).bind_processor(dialect)
     return process or _as_it_is
 
@@ -248,7 +250,7 @@ def _stored(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any] | Non
         return None
     process: Callable[[Any], Any] | None = column.type.dialect_impl(dialect).bind_processor(dialect)
 
-    @once_each(8)  # most are the one instant of the whole beat
+    @once_each(8)  # most are the one instant of the whole batch
     def written(value: Any) -> Any:
         at = value if process is None else process(value)
         return at.isoformat() if isinstance(at, datetime) else at
