@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from nudges.cli import importing
 from nudges.families import enrolling, intake, intake_file, snapshots
@@ -304,3 +304,21 @@ def test_whoever_imports_must_be_able_to_sign_in(run, people):
 def test_a_file_that_cannot_be_read_is_a_sentence(run, people):
     answer, _ = run(b"name\n")
     assert answer.exit_code == 1 and "missing" in answer.output and "Traceback" not in answer.output
+
+
+def test_a_large_import_tells_postgresql_that_its_tables_have_grown(sessions, people, now):
+    with sessions() as session:
+        if session.get_bind().dialect.name != "postgresql":
+            pytest.skip("on SQLite a row is checked by index, whatever it knows of the table")
+    example = next(csv.DictReader(io.StringIO(intake_file.template())))
+    rows = [
+        example | {"external_id": f"n-{n}", "family": f"F-{50_000 + n}", "phone": f"+131255501{n}"}
+        for n in range(20, 60)
+    ]
+    assert imported(sessions, people, a_file(*rows, columns=list(example)), now) == 40
+    with sessions() as session:
+        known = text("SELECT reltuples FROM pg_class WHERE oid = CAST(:name AS regclass)")
+        for name in ("families", "parents"):
+            assert session.scalar(known, {"name": name}) >= 40, (
+                f"each row that points at {name} is checked by reading all"
+            )
