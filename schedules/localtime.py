@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import NewType
 from zoneinfo import ZoneInfo
 
+# An instant as the core sees it: aware UTC, floored to the minute. `minute` makes one, and nothing else does.
+Minute = NewType("Minute", datetime)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 
@@ -81,6 +84,11 @@ def plus_wall(instant: datetime, zone_name: str, *, days: int = 0, hours: int = 
 def minute_of_day(instant: datetime, zone_name: str) -> int:
     shown = local(instant, zone_name)
     return shown.hour * 60 + shown.minute
+
+
+def minute(instant: datetime) -> Minute:
+    """The minute that `instant` lies in. A beat comes some milliseconds after its mark, and is still on time."""
+    return Minute(instant.replace(second=0, microsecond=0))
 
 
 def ceil_minute(instant: datetime) -> datetime:

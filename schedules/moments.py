@@ -77,6 +77,7 @@ class Candidate:
             asked_again=self.pending.asked_again,
             school_hours=step.school_hours,
             window=self.window,
+            pending=self.pending,
         )
 
     @property

@@ -15,7 +15,7 @@ from schedules.changing import changed
 from schedules.moments import Candidate
 from schedules.outlook import Outlook
 from schedules.policy import Policy
-from schedules.progress import ONCE_MORE, STAY, advance, mark_of, unsent
+from schedules.progress import ONCE_MORE, STAY, advance, mark_of, unsent, withdrawn
 from schedules.values import (
     Ask,
     Decision,
@@ -47,6 +47,7 @@ __all__ = [
     "look_after",
     "next_look",
     "unsent",
+    "withdrawn",
 ]
 
 _FOR_EVER = timedelta(days=365)

@@ -258,3 +258,26 @@ def unsent(thread: Thread, proposal: Proposal, policy: Policy, now: datetime, *,
     else:
         enrollment = _given_up(enrollment, step, thread, policy, now)
     return thread.with_enrollment(enrollment)
+
+
+def withdrawn(thread: Thread, proposal: Proposal, policy: Policy, now: datetime) -> Thread:
+    """The thread as if a queued text had never been planned: what it hung on has changed, so it is planned anew.
+
+    The step comes back in a new round with everything that it counted from; this is no lost try.
+    """
+    pace = pacing.forget(thread.pace, proposal)
+    question = pace.question
+    if question is not None and (question.step, question.cycle) == (proposal.step, proposal.cycle):
+        pace = changed(pace, question=None)
+    thread = changed(thread, pace=changed(pace, planned=None))
+    enrollment, pending = thread.enrollment(proposal.enrollment), proposal.pending
+    if enrollment is None or pending is None:
+        return thread
+    followers = {s.id for s in enrollment.sequence.steps for w in s.when if w.step == proposal.step}
+    again = changed(pending, cycle=agenda.next_cycle(enrollment, pending.step))
+    kept = (
+        p
+        for p in enrollment.agenda
+        if p.step not in followers and not (p.step == pending.step and p.which == pending.which)
+    )
+    return thread.with_enrollment(changed(enrollment, agenda=(*kept, again)))

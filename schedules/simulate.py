@@ -15,7 +15,6 @@ from schedules import (
     beside,
     entry,
     fillings,
-    leaving,
     lifecycle,
     localtime,
     notice,
@@ -24,6 +23,7 @@ from schedules import (
     segments,
 )
 from schedules import profile as profiles
+from schedules import run as run_loop
 from schedules.catalog import Library
 from schedules.policy import Policy
 from schedules.script import Act
@@ -33,7 +33,6 @@ from schedules.values import (
     Drop,
     Finish,
     Hold,
-    Idle,
     KeyDate,
     Kind,
     Proposal,
@@ -41,7 +40,6 @@ from schedules.values import (
     Send,
     StaffTask,
     Thread,
-    Wait,
 )
 
 Event = dict[str, Any]
@@ -52,7 +50,6 @@ _ORG = "Family Support"
 _STOP = frozenset("stop stopall unsubscribe cancel end quit revoke optout parar alto cancelar baja".split())
 _START = frozenset(("start", "unstop"))
 _HELP = frozenset(("help", "info", "ayuda"))
-_MOST_DECISIONS = 40
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,19 +135,23 @@ class _Run:
 
     def look(self) -> tuple[datetime | None, list[Event]]:
         """Decide and carry out until the core waits; when to look again, and what happened."""
-        events: list[Event] = []
-        for _ in range(_MOST_DECISIONS):
-            decision = plan.decide(self.thread, self.policy, self.now)
-            before = self.thread
-            self.thread = plan.advance(self.thread, decision, self.policy, self.now)
-            if isinstance(decision, Wait):
-                return decision.until, events
-            if isinstance(decision, Idle):
-                return None, events
-            events += self.carried_out(before, decision)
-        raise RuntimeError(f"more than {_MOST_DECISIONS} decisions at {self.now.isoformat()}")
+        found = run_loop.until_wait(
+            self.thread,
+            self.policy,
+            localtime.minute(self.now),
+            library=self.library.sequences,
+            new_id=self.new_id,
+        )
+        self.thread = found.thread
+        events = [event for taken in found.taken for event in self.carried_out(taken)]
+        return found.look.at, events
 
-    def carried_out(self, before: Thread, decision: Send | Drop | StaffTask | Ask | Finish) -> list[Event]:
+    def new_id(self, key: str) -> str:
+        self.enrolled += 1
+        return str(self.enrolled)
+
+    def carried_out(self, taken: run_loop.Taken) -> list[Event]:
+        decision, before = taken.decision, taken.before
         if isinstance(decision, Send):
             return self.send(before, decision)
         if isinstance(decision, Drop):
@@ -162,7 +163,15 @@ class _Run:
             return [self.task(decision, before)]
         if isinstance(decision, Ask):
             return self.ask(decision)
-        return self.finish(before, decision)
+        if isinstance(decision, Finish):
+            return self.finish(taken, decision)
+        return self.onward(taken)
+
+    def onward(self, taken: run_loop.Taken) -> list[Event]:
+        if taken.begun is None:
+            return []
+        key = taken.begun.sequence.key
+        return [self.event("state", taken.decision.reason, sequence=key, state="started")]
 
     def dropped(self, drop: Drop, sequence: str, name: str = "drop") -> Event:
         return self.event(name, drop.reason, sequence=sequence, step=drop.step, again=drop.again or None)
@@ -270,16 +279,15 @@ class _Run:
             begun.append(self.event("staff", missing, sequence=key, priority=2, task=missing))
         return begun
 
-    def finish(self, before: Thread, decision: Finish) -> list[Event]:
+    def finish(self, taken: run_loop.Taken, decision: Finish) -> list[Event]:
         if decision.pause:
             return [self.event("state", decision.reason, state="paused")]
-        enrollment = before.enrollment(decision.enrollment or "")
+        enrollment = taken.before.enrollment(decision.enrollment or "")
         if enrollment is None:
             return []
         key = enrollment.sequence.key
-        left = leaving.left_over(before, enrollment, self.policy, self.now, decision.reason.words)
         ended = self.event("state", decision.reason, sequence=key, state="ended")
-        return [*(self.dropped(drop, key) for drop in left), ended]
+        return [*(self.dropped(drop, key) for drop in taken.left), ended]
 
     def task(self, task: StaffTask, before: Thread) -> Event:
         enrollment = before.enrollment(task.enrollment or "")

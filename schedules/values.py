@@ -263,6 +263,7 @@ class Proposal:
     asked_again: bool = False
     school_hours: bool = False
     window: tuple[datetime, datetime] | None = None
+    pending: Pending | None = None  # how it stood in the agenda: a text that is planned anew goes back there
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -354,10 +355,21 @@ class Finish:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Onward:
+    """The last sequence of a thread is over: begin the first of these that the program has and the parent may enter.
+
+    When none fits, the thread says goodbye.
+    """
+
+    sequences: tuple[str, ...]
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Idle:
     """Nothing to come until something happens; the reasons say what."""
 
     reasons: tuple[Reason, ...]
 
 
-Decision: TypeAlias = Send | Wait | Drop | StaffTask | Ask | Finish | Idle
+Decision: TypeAlias = Send | Wait | Drop | StaffTask | Ask | Finish | Onward | Idle

@@ -14,7 +14,7 @@ from nudges.families import wording
 from schedules import leaving, notice, plan, render
 from schedules.catalog import Library
 from schedules.policy import Policy
-from schedules.values import Ask, Drop, Finish, Idle, Proposal, Reason, Send, StaffTask, Texts, Thread, Wait
+from schedules.values import Ask, Drop, Finish, Idle, Onward, Proposal, Reason, Send, StaffTask, Texts, Thread, Wait
 
 MOST_DECISIONS: Final = 20  # for one parent at one instant; more is a rule that runs in circles
 
@@ -111,7 +111,9 @@ class _Working:
             look=look,
         )
 
-    def carry_out(self, before: Thread, after: Thread, decision: Send | Drop | StaffTask | Ask | Finish) -> Thread:
+    def carry_out(
+        self, before: Thread, after: Thread, decision: Send | Drop | StaffTask | Ask | Finish | Onward
+    ) -> Thread:
         """Note one decision; the thread that the next one is asked about."""
         match decision:
             case Send():
@@ -124,6 +126,8 @@ class _Working:
                 self.task(decision)
             case Finish():
                 self.finish(before, decision)
+            case Onward():
+                pass
             case _:
                 assert_never(decision)
         return after
