@@ -12,7 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from functools import wraps
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -33,7 +34,33 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from nudges.db import Sealed, UTCDateTime, as_json
-from schedules.changing import once_each
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def once_each(most: int) -> Callable[[Callable[[K], V]], Callable[[K], V]]:
+    """A function's answers, kept for `most` values: by identity, since to hash a sequence or a policy, field by field,
+    costs more than to look at it."""
+
+    def remembering(work: Callable[[K], V]) -> Callable[[K], V]:
+        known: dict[int, tuple[K, V]] = {}
+
+        @wraps(work)
+        def remembered(value: K) -> V:
+            found = known.get(id(value))
+            if found is not None:
+                return found[1]
+            if len(known) >= most:
+                known.clear()
+            answer = work(value)
+            known[id(value)] = value, answer  # holds the value, so that its id stays its own
+            return answer
+
+        return remembered
+
+    return remembering
+
 
 _ENCODED: Final = json.JSONEncoder()
 

@@ -6,24 +6,16 @@ step by its sending; key dates are read at each look, so a moved session moves e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from schedules import beside, localtime
-from schedules.changing import changed, once_each
 from schedules.policy import Policy
-from schedules.values import Anchor, Enrollment, Kind, Pending, Sequence, Slot, Step, Thread, When
+from schedules.values import Anchor, Budget, Choice, Enrollment, Kind, Pending, Sequence, Slot, Step, Thread, When
 
 _FOLLOWS_A_MOVE = (Kind.REMINDER, Kind.FOLLOWUP)
 _BY_SENDING = (Anchor.STEP, Anchor.TRY, Anchor.ANSWER)
 _LEADING = ("go", "ask", "reply", "next_window", "again")
-
-
-@once_each(1024)
-def led_to(sequence: Sequence) -> frozenset[str]:
-    """Steps that only an answer or a word leads to."""
-    effects = [e for step in sequence.steps for a in step.answers.values() for e in (*a.then, *a.twice, *a.if_ordered)]
-    return frozenset(arg for e in effects if e.verb in ("go", "ask", "reply") for arg in e.args)
 
 
 def scored_questions(sequence: Sequence) -> int:
@@ -65,6 +57,7 @@ def add(
     not_before: datetime | None = None,
     which: int = 0,
     nth: int = 0,
+    chosen: Choice | None = None,
 ) -> Enrollment:
     """The enrollment with one more round of `step_id`, counted from `base` (or from the `nth` key date).
 
@@ -73,7 +66,7 @@ def add(
     kept = tuple(p for p in enrollment.agenda if p.step != step_id or p.which != which)
     cycle = next_cycle(enrollment, step_id)
     pending = Pending(step=step_id, cycle=cycle, which=which, base=base, nth=nth, not_before=not_before)
-    return changed(enrollment, agenda=(*kept, pending))
+    return replace(enrollment, agenda=(*kept, pending))
 
 
 def counts_from_answer(step: Step) -> bool:
@@ -96,7 +89,7 @@ def _base_for(when: When, at: datetime, zone: str) -> datetime:
 def ask_again(enrollment: Enrollment, asked: Pending, at: datetime, zone: str) -> Enrollment:
     """The enrollment with the question of `asked` due once more at `at`, unless it is answered before."""
     step = enrollment.sequence.by_id[asked.step]
-    again = changed(
+    again = replace(
         asked,
         cycle=next_cycle(enrollment, asked.step),
         base=_base_for(step.when[asked.which], at, zone),
@@ -104,14 +97,14 @@ def ask_again(enrollment: Enrollment, asked: Pending, at: datetime, zone: str) -
         replans=0,
         asked_again=True,
     )
-    return changed(enrollment, agenda=(*enrollment.agenda, again))
+    return replace(enrollment, agenda=(*enrollment.agenda, again))
 
 
 def without_second_asking(enrollment: Enrollment, step_id: str) -> Enrollment:
     """The question has its answer (or never went out): nobody asks again, and nobody tells people."""
     kept = tuple(p for p in enrollment.agenda if p.step != step_id or not p.asked_again)
     instants = {key: at for key, at in enrollment.instants.items() if key != silent_key(step_id)}
-    return changed(enrollment, agenda=kept, instants=instants)
+    return replace(enrollment, agenda=kept, instants=instants)
 
 
 def silent_key(step_id: str) -> str:
@@ -121,26 +114,14 @@ def silent_key(step_id: str) -> str:
 
 def remove(enrollment: Enrollment, pending: Pending) -> Enrollment:
     cycles = {**enrollment.cycles, pending.step: max(pending.cycle, enrollment.cycles.get(pending.step, 0))}
-    return changed(enrollment, agenda=tuple(p for p in enrollment.agenda if p != pending), cycles=cycles)
+    return replace(enrollment, agenda=tuple(p for p in enrollment.agenda if p != pending), cycles=cycles)
 
 
 def after_sending(enrollment: Enrollment, step_id: str, sent_at: datetime) -> Enrollment:
     """Adds what hangs on the sending of `step_id`."""
-    for follower, which in _followers(enrollment.sequence).get(step_id, ()):
+    for follower, which in enrollment.sequence.followers.get(step_id, ()):
         enrollment = add(enrollment, follower, sent_at, which=which)
     return enrollment
-
-
-@once_each(1024)
-def _followers(sequence: Sequence) -> Mapping[str, Iterable[tuple[str, int]]]:
-    """By step, what hangs on its sending: a step, and which of its moments. Not what an answer leads to."""
-    led = led_to(sequence)
-    found: dict[str, list[tuple[str, int]]] = {}
-    for step in sequence.steps:
-        for which, when in enumerate(step.when):
-            if when.anchor is Anchor.STEP and when.step is not None and step.id not in led:
-                found.setdefault(when.step, []).append((step.id, which))
-    return found
 
 
 def repeat(enrollment: Enrollment, pending: Pending, base: datetime) -> Enrollment:
@@ -163,12 +144,12 @@ def repeat(enrollment: Enrollment, pending: Pending, base: datetime) -> Enrollme
         base=None if when.anchor is Anchor.GATE else base,
         nth=pending.nth,
     )
-    return changed(enrollment, agenda=(*enrollment.agenda, pending))
+    return replace(enrollment, agenda=(*enrollment.agenda, pending))
 
 
 def with_each_session(enrollment: Enrollment, thread: Thread, now: datetime) -> Enrollment:
     """Adds the rounds of "every session" steps for sessions that have been recorded since."""
-    by_session = _by_session(enrollment.sequence)
+    by_session = enrollment.sequence.by_session
     if not by_session or not any(key.kind == "session" for key in thread.key_dates):
         return enrollment
     for step, which, when in by_session:
@@ -177,13 +158,6 @@ def with_each_session(enrollment: Enrollment, thread: Thread, now: datetime) -> 
         elif step.kind in _FOLLOWS_A_MOVE:
             enrollment = _moved_session(enrollment, thread, step, which)
     return enrollment
-
-
-@once_each(1024)
-def _by_session(sequence: Sequence) -> tuple[tuple[Step, int, When], ...]:
-    """The steps that hang on sessions, with the moment that does."""
-    moments = ((step, which, when) for step in sequence.steps for which, when in enumerate(step.when))
-    return tuple((step, which, when) for step, which, when in moments if when.anchor is Anchor.SESSION)
 
 
 def _moved_session(enrollment: Enrollment, thread: Thread, step: Step, which: int) -> Enrollment:
@@ -196,14 +170,14 @@ def _moved_session(enrollment: Enrollment, thread: Thread, step: Step, which: in
         return enrollment
     instants = {key: at for key, at in enrollment.instants.items() if key != f"sent {step.id}"}
     pending = Pending(step=step.id, cycle=next_cycle(enrollment, step.id), which=which, nth=when.nth)
-    return changed(enrollment, agenda=(*enrollment.agenda, pending), instants=instants)
+    return replace(enrollment, agenda=(*enrollment.agenda, pending), instants=instants)
 
 
 def awaits_sessions(enrollment: Enrollment) -> bool:
     """Does an open-ended sequence (REMIND) live on for sessions that nobody has recorded yet?"""
     if enrollment.sequence.lasts_days is not None:
         return False
-    return any(when.nth == 0 for _, _, when in _by_session(enrollment.sequence))
+    return any(when.nth == 0 for _, _, when in enrollment.sequence.by_session)
 
 
 def is_wished(step: Step, thread: Thread) -> bool:
@@ -212,16 +186,19 @@ def is_wished(step: Step, thread: Thread) -> bool:
 
 
 def _each_session(enrollment: Enrollment, thread: Thread, step: Step, which: int, now: datetime) -> Enrollment:
+    """One round for each session; a session that moved after its text went out gets another."""
     for key in thread.key_dates:
         known = f"{step.id}#{key.nth}"
-        if key.kind != "session" or key.status != "set" or known in enrollment.facts:
+        if key.kind != "session" or key.status != "set" or enrollment.instants.get(known) == key.at:
             continue
         if key.at < enrollment.started_at or (step.kind is Kind.REMINDER and key.at <= now):
             continue
         if step.kind is Kind.REMINDER and step.on_wish is None and _reminded_elsewhere(key.nth, enrollment, thread):
             continue
-        pending = Pending(step=step.id, cycle=next_cycle(enrollment, step.id), which=which, nth=key.nth)
-        enrollment = changed(enrollment, agenda=(*enrollment.agenda, pending), facts={**enrollment.facts, known: 1})
+        enrollment = replace(enrollment, instants={**enrollment.instants, known: key.at})
+        if not any(p.step == step.id and p.nth == key.nth for p in enrollment.agenda):
+            pending = Pending(step=step.id, cycle=next_cycle(enrollment, step.id), which=which, nth=key.nth)
+            enrollment = replace(enrollment, agenda=(*enrollment.agenda, pending))
     return enrollment
 
 
@@ -257,7 +234,7 @@ def start(
     if step is None:
         first = first_agenda(sequence, now)
         agenda = first if spacing_days is None else _spaced(first, sequence, now, spacing_days, zone)
-        enrollment = changed(enrollment, agenda=agenda)
+        enrollment = replace(enrollment, agenda=agenda)
         for said in at_once(sequence):
             enrollment = after_sending(enrollment, said.id, now)
         return enrollment
@@ -265,7 +242,7 @@ def start(
         order = [s.id for s in sequence.steps]
         later = set(order[order.index(step.id) + 1 :])
         kept = tuple(p for p in first_agenda(sequence, now) if p.step in later)
-        enrollment = changed(enrollment, agenda=_brought_forward(kept, step, enrollment))
+        enrollment = replace(enrollment, agenda=_brought_forward(kept, step, enrollment, zone))
     if step.when and step.when[0].slot is Slot.MORNING:
         return add(enrollment, step.id, now)
     return add_now(enrollment, step, now, zone)
@@ -279,44 +256,65 @@ def _spaced(
     *earlier, last = sorted(agenda, key=lambda p: offsets[p])
     room = (offsets[last] - 1) // days
     bases = (localtime.plus_wall(now, zone, days=n * days - offsets[p]) for n, p in enumerate(earlier, start=1))
-    return (*(changed(p, base=base) for p, base in list(zip(earlier, bases, strict=True))[:room]), last)
+    return (*(replace(p, base=base) for p, base in list(zip(earlier, bases, strict=True))[:room]), last)
 
 
-def _brought_forward(agenda: tuple[Pending, ...], step: Step, enrollment: Enrollment) -> tuple[Pending, ...]:
-    """Later steps keep their distance from the one that we start at."""
+def _brought_forward(agenda: tuple[Pending, ...], step: Step, enrollment: Enrollment, zone: str) -> tuple[Pending, ...]:
+    """Later steps keep their distance from the one that we start at, on the wall clock."""
     skipped = step.when[0].offset_days if step.when and step.when[0].anchor is Anchor.ENROLLED else 0
     moved: list[Pending] = []
     for pending in agenda:
         later = enrollment.sequence.step(pending.step)
         when = later.when[pending.which] if later else None
         if when is not None and when.anchor is Anchor.ENROLLED and skipped:
-            base = localtime.plus_wall(enrollment.started_at, "UTC", days=-skipped)
-            pending = changed(pending, base=base)
+            base = localtime.plus_wall(enrollment.started_at, zone, days=-skipped)
+            pending = replace(pending, base=base)
         moved.append(pending)
     return tuple(moved)
 
 
-def upgrade(enrollment: Enrollment, sequence: Sequence, zone: str) -> Enrollment:
+def upgrade(enrollment: Enrollment, sequence: Sequence) -> Enrollment:
     """The enrollment on another version, by step id: what was sent stays sent, what is pending keeps its round.
 
     Steps that the version adds join the agenda only if they lie ahead; steps that it drops leave it.
     """
     known = {step.id for step in enrollment.sequence.steps}
-    fresh = changed(enrollment, sequence=sequence)
+    fresh = replace(enrollment, sequence=sequence)
     agenda = [p for p in enrollment.agenda if (step := sequence.step(p.step)) is not None and p.which < len(step.when)]
     agenda += [p for p in first_agenda(sequence, enrollment.started_at) if p.step not in known]
-    return changed(fresh, agenda=tuple(agenda))
+    return replace(fresh, agenda=tuple(agenda))
 
 
-def shift(enrollment: Enrollment, since: datetime, now: datetime) -> Enrollment:
-    """The enrollment after a rest from `since` to `now`: what counts from enrollment moves by the rest's length."""
-    rested = now - since
-    if rested.total_seconds() <= 0:
+def shift(enrollment: Enrollment, since: datetime, now: datetime, zone: str) -> Enrollment:
+    """The enrollment after a rest from `since` to `now`: what counts from enrollment moves by the rest's length.
+
+    By whole dates on the wall clock where the rest has any: a text of ten o'clock stays one of ten o'clock when the
+    clocks change in between.
+    """
+    if now <= since:
         return enrollment
+    return later(enrollment, _rest(since, now, zone), zone)
+
+
+def _rest(since: datetime, now: datetime, zone: str) -> timedelta:
+    """The length of a rest as wall clocks show it."""
+    return localtime.local(now, zone).replace(tzinfo=None) - localtime.local(since, zone).replace(tzinfo=None)
+
+
+def later(enrollment: Enrollment, by: timedelta, zone: str) -> Enrollment:
+    """The enrollment with all that counts from enrollment or from a sending moved by some wall time."""
     agenda = tuple(
-        p if p.base is None or _stays(enrollment, p) else changed(p, base=p.base + rested) for p in enrollment.agenda
+        p if p.base is None or _stays(enrollment, p) else replace(p, base=localtime.moved(p.base, zone, by))
+        for p in enrollment.agenda
     )
-    return changed(enrollment, agenda=agenda, started_at=enrollment.started_at + rested)
+    moved = replace(enrollment, agenda=agenda, started_at=localtime.moved(enrollment.started_at, zone, by))
+    return _noting_move(moved, by)
+
+
+def _noting_move(enrollment: Enrollment, by: timedelta) -> Enrollment:
+    """The enrollment that knows by how many days its dates have moved: the reason of its texts tells it."""
+    days = enrollment.facts.get("moved days", 0) + round(by / timedelta(days=1))
+    return replace(enrollment, facts={**enrollment.facts, "moved days": days}) if days else enrollment
 
 
 def _stays(enrollment: Enrollment, pending: Pending) -> bool:
@@ -340,3 +338,110 @@ def rests(enrollment: Enrollment, pending: Pending) -> bool:
     if step is None or pending.which >= len(step.when) or _stays(enrollment, pending):
         return False
     return pending.base is not None or step.when[pending.which].anchor in (Anchor.ENROLLED, *_BY_SENDING)
+
+
+def without_talk_units(enrollment: Enrollment, now: datetime) -> Enrollment:
+    """The enrollment without its open talk units: a talk that went out but was not closed is planned anew, and its
+    closing question, which nobody could answer later, is withdrawn. A crisis, a pause and LATER act on the unit."""
+    for step in enrollment.sequence.steps:
+        talk = enrollment.sequence.talk_closed_by(step)
+        if talk is not None and any(p.step == step.id for p in enrollment.agenda):
+            enrollment = without_unit(enrollment, talk.id)
+            if not any(p.step == talk.id for p in enrollment.agenda):
+                enrollment = add(enrollment, talk.id, None, not_before=now)
+    return enrollment
+
+
+def without_unit(enrollment: Enrollment, talk: str) -> Enrollment:
+    """The enrollment without the questions that would close this talk."""
+    closers = enrollment.sequence.closers_of(talk)
+    return replace(enrollment, agenda=tuple(p for p in enrollment.agenda if p.step not in closers))
+
+
+def slid(enrollment: Enrollment, days: int, zone: str) -> Enrollment:
+    """The enrollment whose step came some days late: the later ones keep their distance, none overtakes."""
+    by = timedelta(days=days)
+    agenda = tuple(
+        replace(p, base=localtime.moved(p.base, zone, by)) if p.base is not None and _slides(enrollment, p) else p
+        for p in enrollment.agenda
+    )
+    moved = replace(enrollment, agenda=agenda, started_at=localtime.moved(enrollment.started_at, zone, by))
+    return _noting_move(moved, by)
+
+
+def _slides(enrollment: Enrollment, pending: Pending) -> bool:
+    step = enrollment.sequence.step(pending.step)
+    when = step.when[pending.which] if step is not None and pending.which < len(step.when) else None
+    return step is not None and when is not None and slides(enrollment.sequence, step, when)
+
+
+def slides(sequence: Sequence, step: Step, when: When) -> bool:
+    """Is this a step of an order of its own: comfort, once, by the calendar of its sequence? Then it slides rather than
+    expires: late it is as good as before, and what comes after it waits."""
+    once = when.every_days is None and when.anchor in (Anchor.ENROLLED, Anchor.STEP)
+    plain = when.slot in (Slot.PREFERRED, Slot.EXACT) and not step.closes_talk and step.kind is not Kind.STAFF
+    return once and plain and sequence.budget_of(step) is Budget.COMFORT
+
+
+# ---------------------------------------------------------------- what an enrollment still waits for
+
+AWAITS = "awaits_date"  # the instant since which all that is left hangs on a date that nobody has entered
+
+
+def awaited_kind(enrollment: Enrollment, thread: Thread) -> str | None:
+    """The kind of date that the rest of this enrollment hangs on and nobody has entered; none when it has more to come,
+    or nothing."""
+    kinds = [
+        _unknown_date(enrollment, pending, thread)
+        for pending in enrollment.agenda
+        if not _is_for_others(enrollment, pending)
+    ]
+    if any(kind is None for kind in kinds):
+        return None
+    awaited = [kind for kind in kinds if kind is not None and _is_awaited(enrollment, kind)]
+    if not awaited and awaits_sessions(enrollment):
+        return "session"
+    return awaited[0] if awaited else None
+
+
+def _is_for_others(enrollment: Enrollment, pending: Pending) -> bool:
+    """A person's step, or a gate, which opens only by what the other steps bring."""
+    step = enrollment.sequence.step(pending.step)
+    return step is None or step.kind in (Kind.STAFF, Kind.GATE)
+
+
+def _unknown_date(enrollment: Enrollment, pending: Pending, thread: Thread) -> str | None:
+    """The kind of date that this step hangs on and that is not known; none when it has what it counts from."""
+    step = enrollment.sequence.step(pending.step)
+    when = step.when[pending.which] if step is not None and pending.which < len(step.when) else None
+    if when is None or pending.base is not None or when.anchor in (Anchor.ENROLLED, Anchor.GATE, *_BY_SENDING):
+        return None
+    kind, nth = when.anchor.value, pending.nth or when.nth
+    known = any(k.kind == kind and k.nth == nth and k.status in ("set", "done") for k in thread.key_dates)
+    return None if known else kind
+
+
+def _is_awaited(enrollment: Enrollment, kind: str) -> bool:
+    traits = enrollment.sequence.traits
+    return kind in ("session", traits.needs_date, traits.counts_from) or bool(enrollment.facts.get(f"awaits {kind}"))
+
+
+def has_ahead(enrollment: Enrollment, thread: Thread) -> bool:
+    """Is anything still to come that is on its way or hangs on an awaited date?
+
+    What hangs on a date that nobody has asked for (a consult call that was never booked) does not keep it alive.
+    """
+    for pending in enrollment.agenda:
+        kind = _unknown_date(enrollment, pending, thread)
+        if kind is None or _is_awaited(enrollment, kind):
+            return True
+    return False
+
+
+def noting_awaited(enrollment: Enrollment, thread: Thread, now: datetime) -> Enrollment:
+    """The enrollment that remembers since when it waits for a date."""
+    awaits = awaited_kind(enrollment, thread) is not None
+    if awaits == (AWAITS in enrollment.instants):
+        return enrollment
+    instants = {key: at for key, at in enrollment.instants.items() if key != AWAITS}
+    return replace(enrollment, instants={**instants, AWAITS: now} if awaits else instants)

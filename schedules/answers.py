@@ -13,8 +13,9 @@ from typing import Any
 
 from schedules import agenda, consequences, lifecycle, pacing, service_words, words
 from schedules.draft import Applied, Draft, End, Reply, Start
+from schedules.localtime import Minute
 from schedules.policy import Policy
-from schedules.values import Answer, Effect, Enrollment, OpenQuestion, Sequence, StaffTask, Step, Thread
+from schedules.values import Answer, Effect, Enrollment, Kind, OpenQuestion, Sequence, StaffTask, Step, Thread
 from schedules.words import Digits, Word
 
 __all__ = ["Applied", "End", "Outcome", "Reply", "Start", "apply", "reads"]
@@ -43,7 +44,7 @@ class Outcome:
     safety_hold: bool = False
 
 
-def apply(thread: Thread, text: str, policy: Policy, now: datetime, *, library: Mapping[str, Sequence]) -> Outcome:
+def apply(thread: Thread, text: str, policy: Policy, now: Minute, *, library: Mapping[str, Sequence]) -> Outcome:
     """Read `text` as an answer or a service word and say everything that follows from it."""
     thread = lifecycle.at(thread, policy, now)
     read = words.read(text)
@@ -60,7 +61,7 @@ def apply(thread: Thread, text: str, policy: Policy, now: datetime, *, library: 
 
 
 def _outcome(draft: Draft) -> Outcome:
-    pace = replace(draft.thread.pace, planned=None)
+    pace = replace(draft.thread.pace, planned=())
     return Outcome(
         understood=True,
         thread=replace(draft.thread, pace=pace),
@@ -80,30 +81,53 @@ def _outcome(draft: Draft) -> Outcome:
 def _digits(draft: Draft, read: Digits, lapsed: OpenQuestion | None) -> bool:
     question = draft.thread.pace.question
     if question is None:
-        return _late_digit(draft, lapsed)
+        question = _late(draft, lapsed)
+        if question is None:
+            return _late_digit(draft, lapsed)
     if question.enrollment == "":
         return _stay(draft, read)
-    enrollment = draft.thread.enrollment(question.enrollment)
-    step = enrollment.sequence.step(question.step) if enrollment else None
-    if enrollment is None or step is None:
+    step = _asked_step(draft, question)
+    if step is None:
         return False
     chosen = [step.answers[d] for d in read.digits if d in step.answers]
     if not chosen or len(chosen) < len(read.digits) or (len(chosen) > 1 and not step.combines):
-        draft.replies.append(Reply(system="not_understood_digit"))
-        return True
-    draft.thread = replace(draft.thread, pace=replace(draft.thread.pace, question=None))
+        return _unclear(draft, question)
+    draft.thread = replace(draft.thread, pace=replace(draft.thread.pace, question=None, lapsed_question=None))
+    draft.choices = question.choices
     for answer in chosen:
-        _answer(draft, enrollment.id, step, answer)
+        _answer(draft, question.enrollment, step, answer)
     if read.rest:
-        draft.task(3, "added words to an answer", enrollment.id)
+        draft.task(3, "added words to an answer", question.enrollment)
     _acknowledge(draft, chosen)
     return True
 
 
-def _late_digit(draft: Draft, lapsed: OpenQuestion | None) -> bool:
-    """A digit after its question closed: ask which one, and open that question once more. Never guess."""
+def _asked_step(draft: Draft, question: OpenQuestion) -> Step | None:
+    """The step that asked, also when its sequence has ended since."""
+    enrollment = draft.thread.enrollment(question.enrollment)
+    sequence = enrollment.sequence if enrollment is not None else draft.library.get(question.sequence)
+    return sequence.step(question.step) if sequence is not None else None
+
+
+def _unclear(draft: Draft, question: OpenQuestion) -> bool:
+    """Two digits, or one that was not offered: the same question stays open for as long as after its asking."""
+    until = max(question.until, draft.now + timedelta(hours=draft.policy.reply_window_hours))
+    pace = replace(draft.thread.pace, question=replace(question, until=until), lapsed_question=None)
+    draft.thread = replace(draft.thread, pace=pace)
+    draft.replies.append(Reply(system="not_understood_digit"))
+    return True
+
+
+def _late(draft: Draft, lapsed: OpenQuestion | None) -> OpenQuestion | None:
+    """The lapsed question that a late digit belongs to: the newest one, if it is not too long ago."""
     newest = timedelta(days=draft.policy.late_digit_days)
-    if lapsed is None or draft.now - lapsed.until > newest:
+    return None if lapsed is None or lapsed.until + newest < draft.now else lapsed
+
+
+def _late_digit(draft: Draft, lapsed: OpenQuestion | None) -> bool:
+    """A digit long after its question closed: ask which one, and open that question once more."""
+    newest = timedelta(days=draft.policy.found_again_days)
+    if lapsed is None or lapsed.until + newest < draft.now:
         return False
     until = draft.now + timedelta(hours=draft.policy.reply_window_hours)
     pace = replace(draft.thread.pace, question=replace(lapsed, until=until, counts_as_silence=False))
@@ -130,6 +154,7 @@ def _stay(draft: Draft, read: Digits) -> bool:
     else:
         for enrollment in draft.thread.enrollments:
             draft.end(enrollment.id, "the parent chose to finish")
+        draft.pace(wants_rest=True, goodbye_at=draft.now)
         draft.replies.append(Reply(system="goodbye"))
     return True
 
@@ -137,31 +162,36 @@ def _stay(draft: Draft, read: Digits) -> bool:
 def _answer(draft: Draft, enrollment_id: str, step: Step, answer: Answer) -> None:
     """One digit: its effects, besides those of giving the same answer twice running, or of a worse one twice."""
     enrollment = draft.thread.enrollment(enrollment_id)
-    if enrollment is None:
-        return
+    bound = answer.if_ordered and _is_bound(draft.thread)
+    effects = [*(answer.if_ordered if bound else answer.then)]
+    if enrollment is not None:
+        effects += _remembered(draft, enrollment, step, answer)
+    for effect in effects:
+        consequences.run(draft, enrollment_id, effect, digit=answer.digit, step=step.id)
+    if any(effect.verb == "refusal" for effect in effects):
+        for effect in step.refusals.get(str(draft.thread.pace.refusals), ()):
+            consequences.run(draft, enrollment_id, effect, digit=answer.digit, step=step.id)
+
+
+def _remembered(draft: Draft, enrollment: Enrollment, step: Step, answer: Answer) -> tuple[Effect, ...]:
+    """Note the answer; what it leads to besides when it is the same, or a bad one, twice running."""
     key = f"answer {step.id}"
     again = enrollment.facts.get(key) == int(answer.digit)
-    if step.if_silent is not None:
-        enrollment = agenda.without_second_asking(enrollment, step.id)
+    enrollment = agenda.without_second_asking(enrollment, step.id)
     facts = {**enrollment.facts, key: int(answer.digit)}
+    if step.kind is Kind.GATE:
+        facts.pop("gate unanswered", None)
     instants = {**enrollment.instants, key: draft.now}
     draft.thread = draft.thread.with_enrollment(replace(enrollment, facts=facts, instants=instants))
-    bound = answer.if_ordered and _is_bound(draft.thread)
-    effects = [*(answer.if_ordered if bound else answer.then), *(answer.twice if again else ())]
-    if step.closes_talk:
-        effects += _if_worse(draft, enrollment, answer)
-    for effect in effects:
-        consequences.run(draft, enrollment_id, effect, digit=answer.digit)
+    worse = _if_worse(draft, enrollment, answer) if step.closes_talk else ()
+    return (*(answer.twice if again else ()), *worse)
 
 
 def _is_bound(thread: Thread) -> bool:
     """An order, or care after a crisis: to stop is no choice that a text may leave to the family (PR-11, PR-14)."""
     profile = thread.profile
-    return (
-        profile.profile in ("firm", "ordered")
-        or profile.court_ordered == "yes"
-        or thread.in_sequence("AFTERCRISIS") is not None
-    )
+    under_order = profile.profile in ("firm", "ordered") or profile.court_ordered == "yes"
+    return under_order or any(e.sequence.traits.firm for e in thread.enrollments)
 
 
 def _if_worse(draft: Draft, enrollment: Enrollment, answer: Answer) -> tuple[Effect, ...]:

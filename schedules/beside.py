@@ -1,41 +1,39 @@
 """Sequences side by side: which ones switch others off, and which must wait for their turn.
 
-Sources: content.md §2.1 (suppression matrix, cap.active).
+All of it is written in the files, as traits. Sources: content.md §2.1 (suppression matrix, cap.active).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from schedules.policy import Policy
-from schedules.values import Enrollment, Thread
+from schedules.values import Budget, Enrollment, Thread
 
-# While a parent is in the key's sequence, the listed ones are off.
-SUPPRESSED: Mapping[str, frozenset[str]] = {
-    "AFTERCRISIS": frozenset(("TALK", "DEMYST", "CHOICE", "PATIENCE", "OPENDOOR")),
-    "BREAK": frozenset(("TALK", "DEMYST", "CHOICE", "DRIVE", "MATCH", "REMIND")),
-    "DRIVE": frozenset(("TALK", "DEMYST")),
-}
-_WITH_OPENDOOR = frozenset(("OPENDOOR", "CARE", "RESOURCE", "REPAIR", "ONBOARD", "AFTERCRISIS", "REMIND", "SYSTEM"))
 WAITS_SINCE = "waits_since"  # the instant since which an enrollment has waited for its turn
 IN_LINE = "in_line_since"  # a sequence that another leads to takes that one's place in the line
-_NO_CONTENT = frozenset(("CARE", "REMIND", "REPAIR", "ONBOARD", "AFTERCRISIS"))  # not among the two
 
 
 def switched_off_by(sequence: str, thread: Thread) -> str | None:
     """The running sequence that keeps `sequence` silent, if one does."""
     for other in thread.enrollments:
-        key = other.sequence.key
-        if sequence in SUPPRESSED.get(key, ()) or (key == "OPENDOOR" and sequence not in _WITH_OPENDOOR):
+        traits, key = other.sequence.traits, other.sequence.key
+        if key == sequence or not thread.in_sequence(sequence):
+            continue
+        if sequence in traits.suppresses or (traits.only_beside and sequence not in traits.only_beside):
             return key
     return None
 
 
-def waiting(thread: Thread, policy: Policy) -> frozenset[str]:
-    """Ids of the enrollments that wait because enough others run that began before them.
+def waiting(thread: Thread, policy: Policy, at: datetime) -> frozenset[str]:
+    """Ids of the enrollments that wait: for one that goes first (signing up), or since enough others run that began
+    before them. What is tied to dates waits for nobody.
 
     One that is switched off anyway takes nobody's place, and a single step (an idea in place of a talk) needs none.
     """
+    first = [e for e in thread.enrollments if _goes_first(e, policy, at)]
+    if first:
+        return frozenset(e.id for e in thread.enrollments if e not in first and _is_comfort(e))
     if len(thread.enrollments) <= policy.active_sequences:
         return frozenset()
     content = [e for e in thread.enrollments if _takes_a_place(e, thread)]
@@ -43,6 +41,18 @@ def waiting(thread: Thread, policy: Policy) -> frozenset[str]:
     return frozenset(e.id for e in content[policy.active_sequences :])
 
 
+def _goes_first(enrollment: Enrollment, policy: Policy, at: datetime) -> bool:
+    """One whose question nobody answers does not keep the others waiting for ever."""
+    patience = timedelta(days=policy.first_days)
+    return enrollment.sequence.traits.goes_first and at < enrollment.started_at + patience
+
+
+def _is_comfort(enrollment: Enrollment) -> bool:
+    return enrollment.sequence.traits.budget in (None, Budget.COMFORT) and not enrollment.facts.get("only")
+
+
 def _takes_a_place(enrollment: Enrollment, thread: Thread) -> bool:
-    key = enrollment.sequence.key
-    return key not in _NO_CONTENT and not enrollment.facts.get("only") and switched_off_by(key, thread) is None
+    sequence = enrollment.sequence
+    if sequence.traits.helper or enrollment.facts.get("only"):
+        return False
+    return switched_off_by(sequence.key, thread) is None

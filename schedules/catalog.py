@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schedules import effects, nodes, render, segments, when
+from schedules import effects, nodes, render, segments, traits, when
 from schedules.faq import Faq
 from schedules.nodes import Node, Unreadable
 from schedules.values import (
@@ -56,10 +56,12 @@ _STEP_ID = re.compile(r"[A-Z]{2}-[A-Z0-9]+")
 _TOP_KEYS = (
     *("key", "title", "purpose", "enrolled_by", "entry", "exit", "lasts", "at_most", "beside_limit"),
     *("thinning", "if_worse_twice", "reviewed", "seeds", "steps", "notes"),
+    *("traits", "words", "leads_to", "at_end"),
 )
 _STEP_KEYS = (
     *"id when kind topic intent seeds text variants answers words then".split(),
     *("refusals", "closes_talk", "combines", "if_silent", "school_hours", "on_wish", "place", "lint_allow"),
+    *("budget", "uncounted", "until_settled", "repeats"),
 )
 _WISHES = ("second_reminder",)  # flags of the profile that a step may wait for
 _VARIANT_KEYS = ("age", "role", "profile", "reason", "contact")
@@ -245,7 +247,19 @@ class _Reader:
             exit=root.words("exit"),
             reviewed={name: node.value or "" for name, node in root.child("reviewed").items()},
             if_worse_twice=tuple(self.effects(root.child("if_worse_twice"))),
+            traits=traits.read(root.child("traits"), self),
+            words={word: tuple(self.effects(effs)) for word, effs in root.child("words").items()},
+            leads_to=root.words("leads_to"),
+            at_end=self.at_end(root.child("at_end")),
         )
+
+    def at_end(self, node: Node) -> tuple[Effect, ...]:
+        told = tuple(self.effects(node))
+        if any(effect.verb != "staff" for effect in told):
+            self.error(
+                node.line, 'at_end may only tell people: write at_end: ["staff p2: …"]; leads_to names what begins'
+            )
+        return told
 
     def limit(self, node: Node) -> Limit:
         match = re.fullmatch(r"(\d) (?:a week|per (\d+) days)", node.value or "")
@@ -321,9 +335,18 @@ class _Reader:
             school_hours=node.text("school_hours") in ("yes", "true"),
             on_wish=node.text("on_wish") or None,
             place=node.text("place") or None,
+            budget=traits.budget(node.child("budget"), self),
+            uncounted=node.text("uncounted") in ("yes", "true"),
+            until_settled=node.text("until_settled") in ("yes", "true"),
+            repeats=self.repeats(node, step_id),
         )
         self.fits(node, step)
         return step
+
+    def repeats(self, node: Node, step_id: str) -> tuple[Texts, ...]:
+        """The words of later sendings, each complete in all four languages."""
+        read = (self.texts(text, where=f"a repeat of {step_id}") for text in node.child("repeats").elements())
+        return tuple(texts for texts in read if texts is not None)
 
     def if_silent(self, node: Node) -> Silence | None:
         """One asking more, then people: silence itself never does anything to the family's plan."""
@@ -353,7 +376,9 @@ class _Reader:
             self.error(node.child("place").line, f"place {step.place!r} should be one of: {', '.join(PLACES)}")
         if step.texts is None:
             return
-        for texts in (step.texts, *(v.texts for v in step.variants)):
+        if step.until_settled and not step.answers:
+            self.error(node.line, f"step {step.id} asks nothing: until_settled belongs to a question")
+        for texts in (step.texts, *step.repeats, *(v.texts for v in step.variants)):
             self.digits(node, step, texts)
 
     def asks_again(self, node: Node, step: Step) -> None:

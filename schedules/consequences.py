@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from schedules import agenda, beside, lifecycle, localtime, windows
+from schedules import agenda, beside, gate, lifecycle, localtime, windows
 from schedules.draft import Draft, Reply
-from schedules.values import Anchor, Effect, Enrollment, Kind, Sequence, Step
+from schedules.values import Effect, Enrollment, Kind, NotYet, Sequence, Step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,14 +20,15 @@ class _Context:
 
     enrollment: str
     digit: str
+    step: str
 
 
 _Run = Callable[[Draft, _Context, Effect], None]
 
 
-def run(draft: Draft, enrollment_id: str, effect: Effect, *, digit: str = "") -> None:
-    """Carry out one effect of an answer to a step of `enrollment_id`."""
-    _EFFECTS[effect.verb](draft, _Context(enrollment=enrollment_id, digit=digit), effect)
+def run(draft: Draft, enrollment_id: str, effect: Effect, *, digit: str = "", step: str = "") -> None:
+    """Carry out one effect of an answer to `step` of `enrollment_id`."""
+    _EFFECTS[effect.verb](draft, _Context(enrollment=enrollment_id, digit=digit, step=step), effect)
 
 
 def _next(draft: Draft, context: _Context, effect: Effect) -> None:
@@ -45,9 +46,23 @@ def _later(first: datetime | None, second: datetime) -> datetime:
 
 
 def _cool(draft: Draft, context: _Context, effect: Effect) -> None:
-    until = _later(draft.thread.pace.cool_until, draft.in_hours(draft.policy.cool_hours))
+    before = draft.thread.pace.cool_until
+    until = _later(before, draft.in_hours(draft.policy.cool_hours))
+    cooled = until - max(before or draft.now, draft.now)
+    draft.thread = replace(
+        draft.thread,
+        enrollments=tuple(_longer_by(e, int(cooled.total_seconds() // 3600)) for e in draft.thread.enrollments),
+    )
     draft.pace(cool_until=until, last_conflict_at=draft.now)
     draft.did("cool", f"Nothing about therapy for {draft.policy.cool_hours} hours.", until=until)
+
+
+def _longer_by(enrollment: Enrollment, hours: int) -> Enrollment:
+    """A cool-down does not use up the length of what it silences."""
+    if enrollment.sequence.traits.speaks_in_cool_down:
+        return enrollment
+    cooled = enrollment.facts.get("cooled hours", 0) + hours
+    return replace(enrollment, facts={**enrollment.facts, "cooled hours": cooled})
 
 
 def _cool_talks(draft: Draft, context: _Context, effect: Effect) -> None:
@@ -60,8 +75,9 @@ def _soften(draft: Draft, context: _Context, effect: Effect) -> None:
     """The next step is about the relationship only: an idea in place of the next talk (SOFTEN)."""
     draft.pace(soften=True)
     draft.did("soften", "The next step is about time together, not about therapy.")
-    if "RECONNECT" in draft.library:
-        draft.start("RECONNECT", draft.library["RECONNECT"].steps[0].id, only=True)
+    source = next((s for s in draft.library.values() if s.traits.offers_ideas), None)
+    if source is not None:
+        draft.start(source.key, source.steps[0].id, only=True)
 
 
 def _stretch(draft: Draft, context: _Context, effect: Effect) -> None:
@@ -81,7 +97,7 @@ def _not_yet(draft: Draft, context: _Context, effect: Effect) -> None:
     if level >= len(ladder):
         draft.pace(notyet_level=0)
         draft.did("not_yet", "Third not yet: the door stays open, without more talks.")
-        _move_to(draft, context, "OPENDOOR", None)
+        _thin_line(draft, context, effect)
         return
     until = _later(draft.thread.pace.wait_until, draft.in_days(ladder[level]))
     draft.pace(notyet_level=level + 1, wait_until=until)
@@ -90,6 +106,15 @@ def _not_yet(draft: Draft, context: _Context, effect: Effect) -> None:
     target = effect.args[0] if effect.args else None
     if enrollment is not None and target is not None:
         _try_again(draft, enrollment, target, until)
+
+
+def _thin_line(draft: Draft, context: _Context, effect: Effect) -> None:
+    """In place of this sequence: the few texts that keep the door open."""
+    key = draft.thin_line()
+    if key is not None:
+        _move_to(draft, context, key, None)
+    else:
+        draft.end(context.enrollment, "the door stays open")
 
 
 def _count_no_chance(draft: Draft) -> None:
@@ -101,15 +126,16 @@ def _count_no_chance(draft: Draft) -> None:
 
 
 def _try_again(draft: Draft, enrollment: Enrollment, target: str, not_before: datetime) -> None:
+    """A talk moves as a unit: the question that would close it is withdrawn and comes with it."""
     step = enrollment.sequence.step(target)
     if step is None:
         return
-    enrollment = agenda.add_now(enrollment, step, not_before, draft.thread.profile.timezone)
-    for other in enrollment.sequence.steps:
-        for which, when in enumerate(other.when):
-            if when.anchor is Anchor.TRY and when.step == target:
-                enrollment = agenda.add(enrollment, other.id, not_before, which=which)
-    draft.thread = draft.thread.with_enrollment(enrollment)
+    closers = enrollment.sequence.closers_of(target)
+    zone = draft.thread.profile.timezone
+    draft.thread = draft.thread.with_enrollment(lifecycle.tried_again(enrollment, step, not_before, zone))
+    question = draft.thread.pace.question
+    if question is not None and question.enrollment == enrollment.id and question.step in {target, *closers}:
+        draft.pace(question=None)
 
 
 def _again(draft: Draft, context: _Context, effect: Effect) -> None:
@@ -219,10 +245,16 @@ def _next_window(draft: Draft, context: _Context, effect: Effect) -> None:
     enrollment = draft.thread.enrollment(context.enrollment)
     step = enrollment.sequence.step(effect.args[0]) if enrollment else None
     if enrollment is not None and step is not None:
-        enrollment = agenda.add_now(enrollment, step, draft.now, draft.thread.profile.timezone)
-        enrollment = replace(enrollment, facts={**enrollment.facts, "ready": 1})
-        draft.thread = draft.thread.with_enrollment(enrollment)
+        ready(draft, enrollment, step)
         draft.did("next_window", f"{step.id} comes ahead of the next calm window that fits.")
+
+
+def ready(draft: Draft, enrollment: Enrollment, talk: Step) -> None:
+    """The talk comes ahead of the next calm window, past the tips that lead up to it."""
+    _try_again(draft, enrollment, talk.id, draft.now)
+    fresh = draft.thread.enrollment(enrollment.id)
+    if fresh is not None:
+        draft.thread = draft.thread.with_enrollment(replace(fresh, facts={**fresh.facts, "ready": 1}))
 
 
 def _move(draft: Draft, context: _Context, effect: Effect) -> None:
@@ -346,6 +378,7 @@ def _faq(draft: Draft, context: _Context, effect: Effect) -> None:
 
 def _exit(draft: Draft, context: _Context, effect: Effect) -> None:
     draft.end(context.enrollment, effect.args[0] if effect.args else "the parent has had enough")
+    draft.pace(wants_rest=True)
 
 
 def _discreet(draft: Draft, context: _Context, effect: Effect) -> None:
@@ -360,10 +393,11 @@ def _stage(draft: Draft, context: _Context, effect: Effect) -> None:
 
 def _windows(draft: Draft, context: _Context, effect: Effect) -> None:
     """The parent chose one of the offered calm windows, or none of them (the weekend default)."""
-    offered = windows.offered(draft.thread, draft.policy, draft.now)
     index = int(context.digit or 0) - 1
-    if 0 <= index < len(offered):
-        draft.profile_changes["calm_windows"] = windows.as_profile(offered[index : index + 1])
+    if 0 <= index < len(draft.choices):
+        chosen = draft.choices[index]
+        window = windows.Window(day=chosen.day, start=chosen.start, end=chosen.end)
+        draft.profile_changes["calm_windows"] = windows.as_profile((window,))
         draft.did("windows", "The parent chose a calm window.")
     else:
         draft.profile_changes["calm_windows"] = {"sat": ["10:30-12:00"], "sun": ["10:30-12:00"]}
@@ -378,6 +412,10 @@ def _reason(draft: Draft, context: _Context, effect: Effect) -> None:
 
 def _ask_date(draft: Draft, context: _Context, effect: Effect) -> None:
     draft.asks_date = effect.args[0]
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is not None:
+        facts = {**enrollment.facts, f"awaits {effect.args[0]}": 1}
+        draft.thread = draft.thread.with_enrollment(replace(enrollment, facts=facts))
     draft.task(2, f"set the date: {effect.args[0]}", context.enrollment)
     draft.replies.append(Reply(system="date_ask"))
     draft.did("ask_date", f"Asked for the date: {effect.args[0]}.")
@@ -386,6 +424,8 @@ def _ask_date(draft: Draft, context: _Context, effect: Effect) -> None:
 def _refusal(draft: Draft, context: _Context, effect: Effect) -> None:
     draft.pace(refusals=draft.thread.pace.refusals + 1)
     draft.did("refusal", f"Refusals so far: {draft.thread.pace.refusals}.")
+    if any(e.sequence.traits.firm for e in draft.thread.enrollments):
+        draft.task(1, "the child says no to care after a crisis: call the parent within the hour", context.enrollment)
 
 
 def _child_led(draft: Draft, context: _Context, effect: Effect) -> None:
@@ -396,6 +436,50 @@ def _child_led(draft: Draft, context: _Context, effect: Effect) -> None:
         facts = {**enrollment.facts, "child_led": 1}
         draft.thread = draft.thread.with_enrollment(replace(enrollment, facts=facts))
     draft.did("child_led", "The child raised it: no more waiting.")
+
+
+def _ask_for_gate(draft: Draft, context: _Context, effect: Effect) -> None:
+    """READY in a break. Never "not ready yet": if a condition is missing, the reply says what might help."""
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is None:
+        return
+    verdict = gate.break_gate(enrollment, draft.thread, draft.policy, draft.now)
+    target = next((s for s in enrollment.sequence.steps if s.kind is Kind.GATE), None)
+    if verdict is None and target is not None:
+        instants = {**enrollment.instants, "streak_at": draft.now - timedelta(days=3)}
+        draft.thread = draft.thread.with_enrollment(replace(enrollment, instants=instants))
+        draft.did("ready", "The gate is open: the question comes next.")
+    elif isinstance(verdict, NotYet):
+        draft.did("ready", "The parent asked for the gate.", until=verdict.until)
+        draft.task(3, "asks whether it is time to talk about going back", enrollment.id)
+    draft.replies.append(Reply(system="ready_ok" if verdict is None else "ready_later"))
+
+
+def _to_choice(draft: Draft, context: _Context, effect: Effect) -> None:
+    """The talk moves, with its closing question, to the calm window that the parent chose."""
+    enrollment, index = draft.thread.enrollment(context.enrollment), int(context.digit or 0) - 1
+    talk = next((s for s in enrollment.sequence.steps if s.id == context.step), None) if enrollment else None
+    if enrollment is None or talk is None or not 0 <= index < len(draft.choices):
+        return
+    _try_again(draft, enrollment, talk.id, draft.now)
+    fresh = draft.thread.enrollment(context.enrollment)
+    if fresh is not None:
+        chosen = draft.choices[index]
+        moved = agenda.add(fresh, talk.id, None, not_before=draft.now, chosen=chosen)
+        draft.thread = draft.thread.with_enrollment(moved)
+        draft.did("to_choice", f"{talk.id} moves to the hour that the parent chose.")
+
+
+def _not_this_week(draft: Draft, context: _Context, effect: Effect) -> None:
+    """The talk moves to next week, with its closing question."""
+    enrollment = draft.thread.enrollment(context.enrollment)
+    if enrollment is None:
+        return
+    zone = draft.thread.profile.timezone
+    today = localtime.local_date(draft.now, zone)
+    monday = localtime.at_minute(today + timedelta(days=7 - today.weekday()), 0, zone)
+    _try_again(draft, enrollment, context.step, monday)
+    draft.did("not_this_week", f"{context.step} waits for next week.", until=monday)
 
 
 def _streak_0(draft: Draft, context: _Context, effect: Effect) -> None:
@@ -495,4 +579,8 @@ _EFFECTS: Mapping[str, _Run] = {
     "judge": _judge,
     "rung": _rung,
     "lower_pace": _lower_pace,
+    "ask_for_gate": _ask_for_gate,
+    "to_choice": _to_choice,
+    "not_this_week": _not_this_week,
+    "thin_line": _thin_line,
 }

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from schedules import agenda, leaving, lifecycle, localtime, render
+from schedules import agenda, leaving, lifecycle, localtime, progress, render
+from schedules.localtime import Minute
 from schedules.policy import Policy
-from schedules.values import Drop, Kind, Reason, Sequence, StaffTask, Step, Texts, Thread
+from schedules.values import Choice, Drop, Kind, Reason, Sequence, StaffTask, Step, Texts, Thread
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +32,7 @@ class Reply:
     sequence: str | None = None
     kind: Kind = Kind.SYSTEM
     until: datetime | None = None  # fills {day} and {time}
+    lang: str | None = None  # in place of the family's language, which this very text has changed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +61,7 @@ class Draft:
 
     thread: Thread
     policy: Policy
-    now: datetime
+    now: Minute
     library: Mapping[str, Sequence]
     effects: list[Applied] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
@@ -71,6 +73,7 @@ class Draft:
     profile_changes: dict[str, Any] = field(default_factory=dict)
     crisis_tier: str | None = None
     safety_hold: bool = False
+    choices: tuple[Choice, ...] = ()  # the windows that were shown with the question
 
     def did(self, verb: str, words: str, *, until: datetime | None = None) -> None:
         self.effects.append(Applied(verb=verb, words=words, until=until))
@@ -80,9 +83,9 @@ class Draft:
 
     def task(self, priority: int, words: str, enrollment: str | None = None) -> None:
         reason = Reason(code="asked", words="An answer asked for a person.")
-        self.tasks.append(
-            StaffTask(enrollment=enrollment, step=None, cycle=None, priority=priority, words=words, reason=reason)
-        )
+        task = StaffTask(enrollment=enrollment, step=None, cycle=None, priority=priority, words=words, reason=reason)
+        self.tasks.append(task)
+        self.thread = progress.with_staff(self.thread, task, self.now)
 
     def in_days(self, days: int) -> datetime:
         return localtime.plus_wall(self.now, self.thread.profile.timezone, days=days)
@@ -121,6 +124,17 @@ class Draft:
         if at_step is None:
             for step in agenda.at_once(self.library[sequence]):
                 self.say(sequence, step)
+
+    def start_begun_by(self, word: str) -> bool:
+        """Begin what the program begins at this service word. False when there is nothing."""
+        found = [key for key, sequence in self.library.items() if word in sequence.traits.begun_by]
+        for key in found:
+            self.start(key)
+        return bool(found)
+
+    def thin_line(self) -> str | None:
+        """The sequence that keeps a door open after a no, if the program has one."""
+        return next((key for key, sequence in self.library.items() if sequence.traits.thin_line), None)
 
     def say(self, sequence: str, step: Step) -> None:
         texts = render.choose(step, self.thread.profile)

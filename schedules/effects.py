@@ -77,6 +77,10 @@ VERBS: tuple[Verb, ...] = (
     _verb("judge", "judge N STEP, N STEP, 0 STEP", rf"judge {_N} {_STEP}, {_N} {_STEP}, 0 {_STEP}"),
     _verb("rung", "rung up|same|shorter|down", r"rung (up|same|shorter|down)"),
     _verb("lower_pace", "lower pace N days", rf"lower pace {_N} days?"),
+    _verb("ask_for_gate", "ask for the gate", r"ask for the gate"),
+    _verb("to_choice", "move the talk to this choice", r"move the talk to this choice"),
+    _verb("not_this_week", "not this week", r"not this week"),
+    _verb("thin_line", "keep the door open", r"keep the door open"),
 )
 
 

@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from schedules.localtime import Minute
 from schedules.policy import Policy
-from schedules.values import UNDER_SAFEGUARDING, Profile, Reason, Thread
-
-STAFF_ONLY = ("PATIENCE", "BREAK", "AFTERCRISIS")
-_AFTER_SCREEN = ("PATIENCE", "RECONNECT")
+from schedules.values import Profile, Reason, Sequence, Thread
 
 
-def refusal(key: str, thread: Thread, policy: Policy, now: datetime) -> Reason | None:
+def refusal(sequence: Sequence, thread: Thread, policy: Policy, now: Minute) -> Reason | None:
     """Why not, in words for staff; none when nothing stands against it. Unknown is never read as safe."""
-    profile = thread.profile
+    profile, traits, key = thread.profile, sequence.traits, sequence.key
     if thread.in_sequence(key) is not None:
         return Reason(code="already_enrolled", words=f"{key} already runs for this parent.")
     if any(hold.kind not in ("conversation", "safeguarding") for hold in thread.holds):
         return Reason(code="held", words=f"{key} cannot begin while everything is held; release the hold first.")
-    if key not in UNDER_SAFEGUARDING and any(hold.kind == "safeguarding" for hold in thread.holds):
+    if not traits.under_safeguarding and any(hold.kind == "safeguarding" for hold in thread.holds):
         words = f"{key} stays off until the safeguarding lead has cleared the family."
         return Reason(code="held", words=words)
-    if key == "BREAK" and profile.court_ordered != "no" and profile.break_ok_by not in ("court", "lawyer"):
+    if traits.needs_order_ok and profile.court_ordered != "no" and profile.break_ok_by not in ("court", "lawyer"):
         words = "An order may apply and no OK from the court or the parent's lawyer is noted: ask first."
         return Reason(code="order_without_ok", words=words)
-    if key in _AFTER_SCREEN:
+    if traits.needs_screening:
         return _unscreened(key, profile)
-    if key == "TALK":
+    if traits.not_after_crisis:
         return _too_soon_after_crisis(thread, policy, now)
     return None
 
 
-_DATE_NEEDED = {"DRIVE": "session", "REMIND": "session", "BREAK": "break_start", "AFTERCRISIS": "crisis_report"}
-
-
-def missing_date(key: str, thread: Thread) -> str | None:
+def missing_date(sequence: Sequence, thread: Thread) -> str | None:
     """What staff must still enter before the sequence can text at all, in words; none when nothing is missing."""
-    kind = _DATE_NEEDED.get(key)
+    kind = sequence.traits.needs_date
     if kind is None or any(k.kind == kind and k.status == "set" for k in thread.key_dates):
         return None
-    return f"{key} waits for a date: {kind.replace('_', ' ')}. Ask once, then enter it."
+    return f"{sequence.key} waits for a date: {kind.replace('_', ' ')}. Ask once, then enter it."
 
 
 def _unscreened(key: str, profile: Profile) -> Reason | None:
@@ -54,10 +49,12 @@ def _unscreened(key: str, profile: Profile) -> Reason | None:
     return None
 
 
-def _too_soon_after_crisis(thread: Thread, policy: Policy, now: datetime) -> Reason | None:
+def _too_soon_after_crisis(thread: Thread, policy: Policy, now: Minute) -> Reason | None:
     least = timedelta(days=policy.crisis_free_days)
     if any(k.kind == "crisis_report" and now - k.at < least for k in thread.key_dates):
         return Reason(code="recent_crisis", words=f"A crisis was reported in the last {policy.crisis_free_days} days.")
+    if thread.pace.no_talks_until is not None and now < thread.pace.no_talks_until:
+        return Reason(code="recent_crisis", words="Talks rest after a crisis.")
     if thread.pace.cool_until is not None and now < thread.pace.cool_until:
         return Reason(code="cool_down", words="A hard moment was just reported; start after the cool-down.")
     return None

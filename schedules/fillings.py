@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from schedules import localtime, windows
 from schedules.catalog import Idea
 from schedules.policy import Policy
-from schedules.values import Anchor, Kind, Profile, Send, Texts, Thread
+from schedules.values import Anchor, Choice, Kind, Profile, Proposal, Send, Texts, Thread
 
 # One accent is missing: the á of Saturday is not in GSM-7, and would make every text with a day cost twice.
 DAYS: Mapping[str, tuple[str, ...]] = {
@@ -33,11 +33,13 @@ def of_thread(
     ideas: Sequence[Idea] = (),
     session_at: datetime | None = None,
     wanted: Collection[str] = LOOKED_FOR,
+    proposal: Proposal | None = None,
 ) -> dict[str, str]:
     """{day}, {time}, {idea} and {w1} to {w4}, each only when there is one.
 
     `session_at`: the session that the text is about; without it the next one. `wanted`: what the text asks for, when
-    that is known: an idea and windows are looked for in vain otherwise.
+    that is known: an idea and windows are looked for in vain otherwise. `proposal`: the planned text whose words these
+    are; its idea and the windows that its question offers were chosen with it.
     """
     profile = thread.profile
     found: dict[str, str] = {}
@@ -46,19 +48,43 @@ def of_thread(
         shown = localtime.local(session_at, profile.timezone)
         found |= {"day": day_words(shown.date(), profile.pref_lang), "time": clock_words(shown.time())}
     if "idea" in wanted:
-        pace = thread.pace
-        idea = idea_for(profile, ideas, pace.ideas_sent, rung=pace.rung, short=pace.short_ideas)
+        chosen = proposal.idea if proposal is not None else None
+        idea = next((one for one in ideas if one.id == chosen), None) or next_idea(thread, ideas, now)
         if idea is not None:
             found["idea"] = in_language(idea.texts, profile)
-    return found if _WINDOWS.isdisjoint(wanted) else found | _windows(thread, policy, now)
+    return found if _WINDOWS.isdisjoint(wanted) else found | _windows(thread, policy, now, proposal)
 
 
-def _windows(thread: Thread, policy: Policy, now: datetime) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for n, window in enumerate(windows.offered(thread, policy, now), start=1):
-        wall = time(window.start // 60 % 24, window.start % 60)
-        found[f"w{n}"] = f"{day_words(window.day, thread.profile.pref_lang)} {clock_words(wall)}"
-    return found
+def _windows(thread: Thread, policy: Policy, now: datetime, proposal: Proposal | None) -> dict[str, str]:
+    """The windows that the open question of this text offers; of a text that is only shown, those that it would."""
+    question = thread.pace.question
+    if (
+        proposal is not None
+        and question is not None
+        and (question.step, question.cycle)
+        == (
+            proposal.step,
+            proposal.cycle,
+        )
+    ):
+        shown = question.choices
+    else:
+        offered = windows.offered(thread, policy, now)
+        shown = tuple(Choice(day=w.day, start=w.start, end=w.end) for w in offered)
+    today = localtime.local_date(now, thread.profile.timezone)
+    return {f"w{n}": _window_words(choice, today, thread.profile.pref_lang) for n, choice in enumerate(shown, start=1)}
+
+
+def _window_words(choice: Choice, today: date, lang: str) -> str:
+    """Such as "tonight 7:30 pm", or "Saturday 10:30 am"."""
+    wall = time(choice.start // 60 % 24, choice.start % 60)
+    if choice.day == today:
+        return f"{_TODAY[lang][choice.start >= _EVENING]} {clock_words(wall)}"
+    return f"{day_words(choice.day, lang)} {clock_words(wall)}"
+
+
+_TODAY: Mapping[str, tuple[str, str]] = {"en": ("today", "tonight"), "es": ("hoy", "esta noche")}
+_EVENING = 17 * 60
 
 
 def session_of(thread: Thread, sent: Send) -> datetime | None:
@@ -95,27 +121,25 @@ def clock_words(wall: time) -> str:
     return f"{hour}:{wall.minute:02d} {half}" if wall.minute else f"{hour} {half}"
 
 
-def idea_for(profile: Profile, ideas: Sequence[Idea], turn: int, *, rung: int = 1, short: bool = False) -> Idea | None:
-    """An idea that fits the family, of its rung of the ladder or the next lower one that has any (PR-22).
-
-    `turn` counts the ideas sent before: they go round. `short`: only the shortest of the rung.
+def next_idea(thread: Thread, ideas: Sequence[Idea], now: datetime, *, days: int = 90) -> Idea | None:
+    """The family's next idea: of its rung of the ladder, else of the nearest lower one, else of the next higher
+    (PR-22), none that it had in the last `days`. The one that is longest ago comes first; none when all are too fresh.
     """
-    fitting = [i for i in ideas if _fits(i, profile)]
-    if not fitting:
+    pace = thread.pace
+    since = now - timedelta(days=days)
+    fresh = [i for i in ideas if _fits(i, thread.profile) and pace.ideas.get(i.id, _NEVER) <= since]
+    if not fresh:
         return None
-    within = [i for i in fitting if i.rung <= rung] or fitting
-    best = max(i.rung for i in within) if any(i.rung <= rung for i in fitting) else min(i.rung for i in within)
-    pool = sorted((i for i in within if i.rung == best), key=lambda idea: idea.id)
-    if short:
+    lower = [i.rung for i in fresh if i.rung <= pace.rung]
+    rung = max(lower) if lower else min(i.rung for i in fresh)
+    pool = [i for i in fresh if i.rung == rung]
+    if pace.short_ideas:
         least = min(i.minutes for i in pool)
         pool = [i for i in pool if i.minutes == least]
-    return pool[turn % len(pool)]
+    return min(pool, key=lambda idea: (pace.ideas.get(idea.id, _NEVER), idea.id))
 
 
-def idea_on_request(thread: Thread, ideas: Sequence[Idea]) -> Idea | None:
-    """What the word IDEA brings: the family's next idea, of its own rung. The asking has counted it already."""
-    pace = thread.pace
-    return idea_for(thread.profile, ideas, max(pace.ideas_sent - 1, 0), rung=pace.rung, short=pace.short_ideas)
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def may_have_ideas(profile: Profile) -> bool:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from schedules import beside, calendar, localtime, pacing, windows
-from schedules.changing import once_each
 from schedules.policy import Policy
 from schedules.values import (
-    UNDER_SAFEGUARDING,
+    Anchor,
+    Budget,
     Enrollment,
     Go,
     Kind,
@@ -21,9 +21,9 @@ from schedules.values import (
     NotYet,
     Proposal,
     Reason,
-    Sequence,
     Thread,
     Topic,
+    Traits,
     Verdict,
 )
 
@@ -31,8 +31,8 @@ _DAY = timedelta(days=1)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
 _TALKS = (Kind.TALK, Kind.GATE)
-
-_UNSAFE_OFF = frozenset(("PATIENCE", "RECONNECT"))
+_NO_TRAITS = Traits()
+GATE_SHUT = "gate_shut"  # the instant since which a gate waits for a person
 
 
 def may_go(proposal: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict:
@@ -42,6 +42,12 @@ def may_go(proposal: Proposal, thread: Thread, policy: Policy, at: datetime) -> 
         if verdict is not None:
             return verdict
     return Go()
+
+
+def traits_of(p: Proposal, thread: Thread) -> Traits:
+    """The traits of the sequence that a text belongs to; plain ones for the service's own questions."""
+    enrollment = thread.enrollment(p.enrollment)
+    return _NO_TRAITS if enrollment is None else enrollment.sequence.traits
 
 
 def say(instant: datetime, thread: Thread) -> str:
@@ -73,7 +79,7 @@ def _standing(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verd
 
 
 def _expired(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
-    if at <= p.expires_at:
+    if at < p.expires_at:
         return None
     words = f"Its moment passed at {say(p.expires_at, thread)}; late is worse than not at all."
     return Never(reason=_reason("expired", words, expires_at=p.expires_at.isoformat()))
@@ -93,7 +99,7 @@ def _held(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict 
 
 def _safeguarded(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
     """After an abuse disclosure nothing firm and nothing about contact, whatever hold is released (PR-12, PR-13)."""
-    if p.sequence in UNDER_SAFEGUARDING or not any(hold.kind == "safeguarding" for hold in thread.holds):
+    if not any(hold.kind == "safeguarding" for hold in thread.holds) or traits_of(p, thread).under_safeguarding:
         return None
     words = "nothing firm and nothing about contact goes until the safeguarding lead clears it."
     return _until(thread, None, "hold_safeguarding", words)
@@ -113,25 +119,28 @@ def _paused(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdic
 
 
 def _suppressed(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
-    key = beside.switched_off_by(p.sequence, thread)
-    if key is not None:
-        return _until(thread, None, f"off_in_{key.lower()}", f"{p.sequence} is off while {key} runs.")
-    if p.kind is Kind.GATE and p.sequence == "BREAK" and thread.in_sequence("AFTERCRISIS"):
-        return _until(thread, None, "off_in_aftercrisis", "the break's gate is shut while AFTERCRISIS runs.")
-    if p.enrollment in beside.waiting(thread, policy):
-        return _until(thread, None, "two_at_once", "two other sequences are already running.")
+    by = beside.switched_off_by(p.sequence, thread)
+    if by is not None:
+        return _until(thread, None, f"off_in_{by.lower()}", f"{p.sequence} is off while {by} runs.")
+    if p.kind is Kind.GATE:
+        shut = next((e for e in thread.enrollments if e.sequence.traits.shuts_gates), None)
+        if shut is not None:
+            key = shut.sequence.key
+            return _until(thread, None, f"off_in_{key.lower()}", f"no gate is asked while {key} runs.")
+    if p.budget is Budget.COMFORT and p.enrollment in beside.waiting(thread, policy, at):
+        return _until(thread, None, "two_at_once", "other sequences go first.")
     return None
 
 
 def _unsafe(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
     """Fear, abuse or a protective order: reunification content is off (PR-13). Unknown is not safe."""
-    touches_contact = p.sequence in _UNSAFE_OFF or (p.sequence == "BREAK" and p.kind in _TALKS)
-    if not touches_contact:
+    traits = traits_of(p, thread)
+    if not (traits.needs_screening or (traits.touches_contact and p.kind in _TALKS)):
         return None
     profile = thread.profile
     if any((profile.protective_order, profile.abuse_concern, profile.child_fear)):
         return _until(thread, None, "safety_flag", "a safety flag is set; a person must clear it.")
-    if p.sequence in _UNSAFE_OFF and not _is_screened(thread):
+    if traits.needs_screening and not _is_screened(thread):
         return _until(thread, None, "not_screened", "the safety screen is not complete; unknown is not safe.")
     return None
 
@@ -146,25 +155,36 @@ def _is_screened(thread: Thread) -> bool:
 
 def _welcome_first(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
     """The first text says who writes, and how to stop: nothing goes before it."""
-    if p.kind is Kind.SYSTEM:
+    if p.kind is Kind.SYSTEM or thread.pace.welcomed_at is not None:
         return None
-    for enrollment in thread.enrollments:
-        welcomes = _welcomes(enrollment.sequence)
-        if welcomes and any(pending.step in welcomes for pending in enrollment.agenda):
-            return _until(thread, None, "welcome_first", "the welcome, with STOP and HELP, goes first.")
-    return None
+    return _until(thread, None, "welcome_first", "the welcome, with STOP and HELP, goes first.")
 
 
-@once_each(1024)
-def _welcomes(sequence: Sequence) -> frozenset[str]:
-    return frozenset(step.id for step in sequence.steps if step.kind is Kind.SYSTEM)
+def _after_crisis(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    """No talk for a month after a report of suicide or self-harm, unless a trained person says otherwise."""
+    until = thread.pace.no_talks_until
+    if p.kind not in _TALKS or until is None or at >= until:
+        return None
+    return _until(thread, until, "after_crisis", "a crisis was reported; talks rest.", no_talks_until=until)
+
+
+def _said_enough(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
+    """The same comfort words reach one parent a few times a year at most."""
+    enrollment = thread.enrollment(p.enrollment)
+    step = enrollment.sequence.step(p.step) if enrollment is not None else None
+    if step is None or p.budget is not Budget.COMFORT or step.kind is Kind.IDEA:
+        return None
+    if pacing.said_within_a_year(thread.pace, step.id, at) < policy.says_a_year * (1 + len(step.repeats)):
+        return None
+    words = f"This parent has had these words {policy.says_a_year} times in a year."
+    return Never(reason=_reason("said_enough", words))
 
 
 def _cooling(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
     """After a conflict: nothing about therapy, no idea that asks something of the child (PR-04, reading 8)."""
     until = thread.pace.cool_until
     sensitive = p.topic is Topic.THERAPY or (p.topic is Topic.RELATIONSHIP and p.kind is Kind.IDEA)
-    if until is not None and at < until and sensitive and p.sequence != "REPAIR":
+    if until is not None and at < until and sensitive and not traits_of(p, thread).speaks_in_cool_down:
         return _until(thread, until, "cool_down", "a hard moment was reported; therapy rests.", cool_until=until)
     talks = thread.pace.cool_talks_until
     if talks is not None and at < talks and p.kind in _TALKS:
@@ -183,8 +203,8 @@ def _waiting(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdi
 
 
 def _talk_gap(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
-    if p.kind is not Kind.TALK:
-        return None
+    if p.kind is not Kind.TALK or (p.pending is not None and p.pending.chosen is not None):
+        return None  # the hour that the parent chose needs no distance
     pace, zone = thread.pace, thread.profile.timezone
     until = pace.talk_gap_until
     if pace.last_talk_at is not None:
@@ -238,18 +258,28 @@ def _why_hard_day(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> 
 
 
 def _gate_shut(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
-    """The conditions of the break's gate (PR-10). A shut gate is never announced: the caller just waits."""
-    if p.kind is not Kind.GATE or p.sequence != "BREAK":
+    """The conditions of a gate (PR-10). A shut gate is never announced: the caller just waits."""
+    if p.kind is not Kind.GATE:
         return None
-    enrollment = thread.in_sequence("BREAK")
+    enrollment = thread.enrollment(p.enrollment)
     if enrollment is None:
-        return Never(reason=_reason("not_enrolled", "The break has ended."))
-    return break_gate(enrollment, thread, policy, at)
+        return Never(reason=_reason("not_enrolled", "Its sequence has ended."))
+    hangs_on_gate = any(s.id == p.step and w.anchor is Anchor.GATE for s in enrollment.sequence.steps for w in s.when)
+    return break_gate(enrollment, thread, policy, at) if hangs_on_gate else None
 
 
 def break_gate(enrollment: Enrollment, thread: Thread, policy: Policy, at: datetime) -> NotYet | None:
     """None when every condition holds, else what is missing and until when (if time alone can mend it)."""
-    pace, profile, zone = thread.pace, thread.profile, thread.profile.timezone
+    return _gate_waits_for_people(enrollment, thread, policy) or _gate_waits(enrollment, thread, policy, at)
+
+
+def _gate_waits_for_people(enrollment: Enrollment, thread: Thread, policy: Policy) -> NotYet | None:
+    """What only a person or the parent can mend."""
+    profile = thread.profile
+    if GATE_SHUT in enrollment.instants:
+        return _until(thread, None, "gate_after_crisis", "after a crisis only a person opens the gate again.")
+    if enrollment.facts.get("gate unanswered", 0) >= policy.gate_asks:
+        return _until(thread, None, "gate_unanswered", "it was asked and not answered; a person asks now.")
     if enrollment.facts.get("streak", 0) < policy.break_streak:
         return _until(thread, None, "gate_streak", "the last two pulses were not both closer.")
     if profile.court_ordered != "no" and profile.break_ok_by not in ("court", "lawyer"):
@@ -258,9 +288,16 @@ def break_gate(enrollment: Enrollment, thread: Thread, policy: Policy, at: datet
         return _until(thread, None, "gate_unknown_safety", "the safety screen is not complete.")
     if profile.contact_plan is None or not profile.therapist_told:
         return _until(thread, None, "gate_unknown_plan", "the contact plan or the therapist's word is missing.")
+    return None
+
+
+def _gate_waits(enrollment: Enrollment, thread: Thread, policy: Policy, at: datetime) -> NotYet | None:
+    """What time alone can mend."""
+    pace, zone = thread.pace, thread.profile.timezone
     earliest = [enrollment.instants.get("gate_wait_until")]
     if not enrollment.facts.get("child_led"):
-        start = next((k.at for k in thread.key_dates if k.kind == "break_start"), enrollment.started_at)
+        kind = enrollment.sequence.traits.counts_from
+        start = next((k.at for k in thread.key_dates if k.kind == kind), enrollment.started_at)
         earliest.append(localtime.plus_wall(start, zone, days=policy.break_least_days))
     if pace.last_conflict_at is not None:
         earliest.append(localtime.plus_wall(pace.last_conflict_at, zone, days=policy.break_calm_days))
@@ -291,14 +328,14 @@ def _school(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdic
 
 
 def _caps(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
-    if not pacing.is_counted(p.step, p.kind, policy):
+    """Caps and gaps of the text's own budget. Safety has none."""
+    if not p.counted or p.budget is Budget.SAFETY or not pacing.counted(thread.pace):
         return None
-    if not pacing.counted(thread.pace):
-        return None
+    traits = traits_of(p, thread)
     limits = (
         ("cap_day", "a text has already gone out on this day.", pacing.day_allows(thread, policy, at)),
-        ("cap_gap", "the last text is too recent.", pacing.gap_allows(thread, policy, p, at)),
-        ("cap_week", "this week is full.", pacing.week_allows(thread, policy, p, at)),
+        ("cap_gap", "the last text is too recent.", pacing.gap_allows(thread, policy, p, at, traits)),
+        ("cap_week", "this week is full.", pacing.week_allows(thread, policy, p, at, traits)),
     )
     for code, words, until in limits:
         if until is not None:
@@ -307,8 +344,8 @@ def _caps(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict 
 
 
 def _sequence_cap(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
-    enrollment = thread.in_sequence(p.sequence)
-    if enrollment is None or not pacing.is_counted(p.step, p.kind, policy):
+    enrollment = thread.enrollment(p.enrollment)
+    if enrollment is None or not p.counted or p.budget is Budget.SAFETY:
         return None
     if enrollment.sequence.at_most.count == 1 and enrollment.facts.get(f"asked for {p.step}"):
         return None  # "CA-3 now" is an answer's wish: it does not wait for the next slot
@@ -319,13 +356,22 @@ def _sequence_cap(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> 
 
 
 def _one_question(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
-    """One open check-in at a time. What is tied to an event replaces the open question instead of waiting."""
+    """One open check-in at a time. What is tied to an event replaces the open question instead of waiting, unless a
+    person or an answer must settle that one first."""
     question = thread.pace.question
-    if p.kind is not Kind.CHECKIN or p.closes_talk or question is None or at >= question.until:
+    if question is None or at >= question.until or (p.asked_again and question.step == p.step):
         return None
-    if question.step in policy.uncounted_steps or (p.asked_again and question.step == p.step):
-        return None  # the sign-up exchange: an unanswered one must not hold up the next day's question
+    if question.settles and question.step != p.step and _asks(p, thread):
+        return _until(thread, None, "unsettled", f"{question.step} must be answered or settled first.")
+    if p.kind is not Kind.CHECKIN or p.closes_talk:
+        return None
     return _until(thread, question.until, "question_open", "another question is still open.")
+
+
+def _asks(p: Proposal, thread: Thread) -> bool:
+    enrollment = thread.enrollment(p.enrollment)
+    step = enrollment.sequence.step(p.step) if enrollment is not None else None
+    return p.budget is not Budget.SAFETY and (step is None or bool(step.answers))
 
 
 def _near_report(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:
@@ -350,6 +396,7 @@ RULES: tuple[Rule, ...] = (
     _unsafe,
     _cooling,
     _near_report,
+    _after_crisis,
     _waiting,
     _talk_gap,
     _gate_shut,
@@ -359,4 +406,5 @@ RULES: tuple[Rule, ...] = (
     _sequence_cap,
     _caps,
     _one_question,
+    _said_enough,
 )

@@ -91,6 +91,7 @@ def minute(instant: datetime) -> Minute:
     return Minute(instant.replace(second=0, microsecond=0))
 
 
-def ceil_minute(instant: datetime) -> datetime:
-    floor = instant.replace(second=0, microsecond=0)
-    return floor if floor == instant else floor + MINUTE
+def moved(instant: datetime, zone_name: str, by: timedelta) -> datetime:
+    """`instant` moved by some wall time: the hour that people see stays, whatever the clocks do in between."""
+    shown = local(instant, zone_name).replace(tzinfo=None) + by
+    return to_utc(shown.date(), shown.time(), zone_name)

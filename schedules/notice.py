@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from schedules import render
-from schedules.changing import changed
 from schedules.policy import Policy
 from schedules.render import Rendered
 from schedules.values import Texts, Thread
@@ -24,4 +24,4 @@ def added(
     longer = render.with_line(rendered, line, discreet=thread.profile.discreet)
     if longer is None:
         return rendered, thread
-    return longer, changed(thread, pace=changed(thread.pace, notice_at=now))
+    return longer, replace(thread, pace=replace(thread.pace, notice_at=now))

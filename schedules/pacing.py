@@ -5,34 +5,28 @@ Sources: content.md §2.1 (cap.*, ladder.silence, volume), PR-07, PR-15, PR-27; 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from operator import attrgetter
 
 from schedules import localtime
-from schedules.changing import changed, once_each
 from schedules.policy import Policy
-from schedules.values import Enrollment, Kind, Limit, Mark, Pace, Proposal, Sequence, Thread
+from schedules.values import Budget, Enrollment, Kind, Limit, Mark, Pace, Proposal, Sequence, Step, Thread, Traits
 
 _KEEP = timedelta(days=57)  # twice the longest look-back (28 days, doubled by silence) and a day
 _AT = attrgetter("at")
 _LONGEST_DAY = timedelta(hours=26)
-_LOGISTICS = (Kind.FOLLOWUP, Kind.REMINDER)
-_THINS_FROM = {"AFTERCRISIS": "crisis_report"}  # the date that a sequence's thinning is counted from
+_YEAR = timedelta(days=365)
 
 
-def is_counted(step_id: str, kind: Kind, policy: Policy) -> bool:
+def is_counted(step: Step) -> bool:
     """Does a sent text count in the caps? Direct replies, the sign-up exchange and answers to a report do not."""
-    return step_id not in policy.uncounted_steps and kind not in (Kind.REPLY, Kind.ASK, Kind.SYSTEM)
+    return not step.uncounted and step.kind not in (Kind.REPLY, Kind.ASK, Kind.SYSTEM)
 
 
 def counted(pace: Pace) -> tuple[Mark, ...]:
-    """The marks that caps look at, oldest first whatever their order in storage."""
-    return _counted(pace.marks)
-
-
-@once_each(8)  # a decision asks again and again about the same few
-def _counted(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
-    return tuple(sorted((m for m in marks if m.counted), key=_AT))
+    """The marks that caps look at, oldest first (`remember` keeps them so)."""
+    return tuple(m for m in pace.marks if m.counted)
 
 
 def remember(pace: Pace, mark: Mark) -> Pace:
@@ -40,17 +34,52 @@ def remember(pace: Pace, mark: Mark) -> Pace:
     since = mark.at - _KEEP
     kept = [m for m in pace.marks if m.at > since]
     talk_at = mark.at if mark.kind is Kind.TALK else pace.last_talk_at
-    return changed(pace, marks=tuple(sorted((*kept, mark), key=_AT)), last_talk_at=talk_at)
+    pace = replace(pace, marks=tuple(sorted((*kept, mark), key=_AT)), last_talk_at=talk_at)
+    if mark.kind is Kind.SYSTEM and pace.welcomed_at is None:
+        pace = replace(pace, welcomed_at=mark.at)
+    return _said(pace, mark) if mark.budget is Budget.COMFORT and mark.counted else pace
+
+
+def _said(pace: Pace, mark: Mark) -> Pace:
+    """Comfort words are remembered for a year."""
+    said = {
+        step: recent
+        for step, all_at in pace.said.items()
+        if (recent := tuple(at for at in all_at if at > mark.at - _YEAR))
+    }
+    said[mark.step] = (*said.get(mark.step, ()), mark.at)
+    return replace(pace, said=said)
+
+
+def had_idea(pace: Pace, idea: str, at: datetime) -> Pace:
+    """The pace that remembers an idea as sent."""
+    return replace(pace, ideas={**pace.ideas, idea: at})
+
+
+def said_within_a_year(pace: Pace, step_id: str, at: datetime) -> int:
+    """How many times this parent has had the comfort words of a step in the 365 days before `at`."""
+    return sum(1 for one in pace.said.get(step_id, ()) if one > at - _YEAR)
 
 
 def forget(pace: Pace, proposal: Proposal) -> Pace:
     """The pace as if the text had never gone: it was planned, but could not be handed over."""
-    kept = tuple(
-        m for m in pace.marks if (m.sequence, m.step, m.cycle) != (proposal.sequence, proposal.step, proposal.cycle)
-    )
+    named = (proposal.sequence, proposal.step, proposal.cycle)
+    gone = [m for m in pace.marks if (m.sequence, m.step, m.cycle) == named]
+    kept = tuple(m for m in pace.marks if m not in gone)
     talks = [m.at for m in kept if m.kind is Kind.TALK]
-    last = max(talks) if talks else None
-    return changed(pace, marks=kept, last_talk_at=last if proposal.kind is Kind.TALK else pace.last_talk_at)
+    gone_at = {m.at for m in gone}
+    said = {k: tuple(at for at in v if k != proposal.step or at not in gone_at) for k, v in pace.said.items()}
+    welcomed = pace.welcomed_at
+    if proposal.kind is Kind.SYSTEM and not any(m.kind is Kind.SYSTEM for m in kept):
+        welcomed = None  # nobody knows who writes: nothing goes before another welcome
+    return replace(
+        pace,
+        marks=kept,
+        last_talk_at=max(talks, default=None) if proposal.kind is Kind.TALK else pace.last_talk_at,
+        said={step: all_at for step, all_at in said.items() if all_at},
+        ideas={key: at for key, at in pace.ideas.items() if key != proposal.idea},
+        welcomed_at=welcomed,
+    )
 
 
 # ---------------------------------------------------------------- silence
@@ -69,13 +98,13 @@ def settled(thread: Thread, policy: Policy, now: datetime) -> Thread:
     since = pace.silence_since
     if silent >= policy.silence_halve_after and since is None:
         since = question.until
-    pace = changed(pace, question=None, lapsed_question=question, silence_count=silent, silence_since=since)
-    return changed(thread, pace=pace)
+    pace = replace(pace, question=None, lapsed_question=question, silence_count=silent, silence_since=since)
+    return replace(thread, pace=pace)
 
 
 def heard(pace: Pace) -> Pace:
     """The parent has answered something: the silence is over."""
-    return changed(pace, silence_count=0, silence_since=None, stay_asked_at=None)
+    return replace(pace, silence_count=0, silence_since=None, stay_asked_at=None)
 
 
 def stretch(pace: Pace, policy: Policy) -> int:
@@ -83,13 +112,25 @@ def stretch(pace: Pace, policy: Policy) -> int:
     return 2 if pace.silence_count >= policy.silence_halve_after else 1
 
 
+def stretched_length(enrollment: Enrollment, thread: Thread, policy: Policy, days: int) -> int:
+    """The days of a sequence's length at the pace that it really has."""
+    factor = 2 if enrollment.facts.get("stretch") else 1
+    if not enrollment.sequence.traits.keeps_pace:
+        factor *= stretch(thread.pace, policy)
+    return days * factor
+
+
 def is_monthly(pace: Pace, policy: Policy) -> bool:
     return pace.silence_count >= policy.silence_monthly_after
 
 
-def slows_in_silence(sequence: str, kind: Kind) -> bool:
-    """Session logistics and AFTERCRISIS keep their pace; all other content slows down."""
-    return kind not in _LOGISTICS and sequence != "AFTERCRISIS"
+def slows_in_silence(sequence: Sequence, step: Step) -> bool:
+    """Comfort slows down; events, safety and sequences that keep their pace do not."""
+    return sequence.budget_of(step) is Budget.COMFORT and not sequence.traits.keeps_pace
+
+
+def _slows(proposal: Proposal, traits: Traits) -> bool:
+    return proposal.budget is Budget.COMFORT and not traits.keeps_pace
 
 
 # ---------------------------------------------------------------- caps: the first instant that each one allows
@@ -110,32 +151,40 @@ def day_allows(thread: Thread, policy: Policy, at: datetime) -> datetime | None:
 
 
 def week_limit(thread: Thread, policy: Policy) -> int:
-    """How many texts the rolling week may hold for this parent, all sequences together."""
+    """How many comfort texts the rolling week may hold for this parent, all sequences together."""
     limit = {"less": policy.volume_less_week, "more": policy.volume_more_week}.get(_volume(thread), policy.cap_week)
     return min(limit, policy.cap_week)
 
 
 def _is_lowered(thread: Thread, at: datetime) -> bool:
-    """Does strain lower the volume of everything but CARE (PR-27)?"""
+    """Does strain lower the volume of everything but what eases it (PR-27)?"""
     until = thread.pace.lower_until
-    return (until is not None and at < until) or thread.in_sequence("CARE") is not None
+    return (until is not None and at < until) or bool(_easing(thread))
+
+
+def _easing(thread: Thread) -> frozenset[str]:
+    return frozenset(e.sequence.key for e in thread.enrollments if e.sequence.traits.eases_others)
 
 
 def _volume(thread: Thread) -> str:
     return thread.pace.volume if thread.pace.volume != "normal" else thread.profile.volume
 
 
-def week_allows(thread: Thread, policy: Policy, proposal: Proposal, at: datetime) -> datetime | None:
-    """None when the rolling 7 × 24 h have room, else the instant at which they will."""
+def week_allows(thread: Thread, policy: Policy, proposal: Proposal, at: datetime, traits: Traits) -> datetime | None:
+    """None when the rolling 7 × 24 h have room in the text's own budget, else the instant at which they will."""
+    own = [m for m in counted(thread.pace) if m.budget is proposal.budget]
+    if proposal.budget is Budget.EVENT:
+        return _rolling([m.at for m in own], policy.event_week, policy.cap_week_days, at)
     days = policy.cap_week_days
-    if slows_in_silence(proposal.sequence, proposal.kind):
+    if _slows(proposal, traits):
         days *= stretch(thread.pace, policy)
-    marks, limit = counted(thread.pace), week_limit(thread, policy)
-    if not marks or at - marks[-1].at >= timedelta(days=days):
+    limit = week_limit(thread, policy)
+    if not own or at - own[-1].at >= timedelta(days=days):
         return None
-    free = [_rolling([m.at for m in marks], limit, days, at)]
-    if proposal.sequence != "CARE" and _is_lowered(thread, at):
-        others = [m.at for m in marks if m.sequence != "CARE"]
+    free = [_rolling([m.at for m in own], limit, days, at)]
+    if not traits.eases_others and _is_lowered(thread, at):
+        easing = _easing(thread)
+        others = [m.at for m in own if m.sequence not in easing]
         free.append(_rolling(others, max(limit - policy.care_lowers_by, 1), days, at))
     return max((instant for instant in free if instant is not None), default=None)
 
@@ -148,27 +197,22 @@ def _rolling(sent: list[datetime], limit: int, days: int, at: datetime) -> datet
     return None if len(recent) < limit else recent[-limit] + span
 
 
-def gap_allows(thread: Thread, policy: Policy, proposal: Proposal, at: datetime) -> datetime | None:
+def gap_allows(thread: Thread, policy: Policy, proposal: Proposal, at: datetime, traits: Traits) -> datetime | None:
     """None when the last text is 44 h old (or 28 days, in a monthly silence), else the instant at which it is."""
     marks = counted(thread.pace)
-    if not marks:
+    if not marks or proposal.budget is not Budget.COMFORT:
         return None
-    slow = slows_in_silence(proposal.sequence, proposal.kind)
+    slow = _slows(proposal, traits)
     if slow and is_monthly(thread.pace, policy):
         zone = thread.profile.timezone
         last = localtime.local_date(marks[-1].at, zone)
         free = localtime.at_minute(last + timedelta(days=policy.silence_monthly_days), 0, zone)
         return free if at < free else None
-    if _is_exempt_from_gap(proposal):
+    if proposal.asked_again or traits.no_gap:
         return None
     hours = policy.gap_hours * (stretch(thread.pace, policy) if slow else 1)
     free = marks[-1].at + timedelta(hours=hours)
     return free if at < free else None
-
-
-def _is_exempt_from_gap(proposal: Proposal) -> bool:
-    is_free = proposal.closes_talk or proposal.asked_again
-    return proposal.kind in _LOGISTICS or proposal.sequence == "REPAIR" or is_free
 
 
 def sequence_allows(
@@ -181,7 +225,7 @@ def sequence_allows(
     sequence = enrollment.sequence
     if proposal.asked_again or _is_beside_limit(proposal.kind, proposal.closes_talk, sequence):
         return None
-    shared = _sharing(thread, sequence.key)
+    shared = _sharing(thread, sequence)
     limit, since = _limit_on(thread, enrollment, at)
     sent = [
         m
@@ -191,7 +235,7 @@ def sequence_allows(
         and not _is_beside_limit(m.kind, m.closes_talk, sequence)
         and (since is None or m.at >= since)
     ]
-    factor = stretch(thread.pace, policy) if slows_in_silence(proposal.sequence, proposal.kind) else 1
+    factor = stretch(thread.pace, policy) if _slows(proposal, sequence.traits) else 1
     factor *= 2 if enrollment.facts.get("stretch") else 1
     if limit.count == 1:
         return _slot_free(thread, policy, limit, sent, factor, at)
@@ -211,7 +255,7 @@ def _limit_on(thread: Thread, enrollment: Enrollment, at: datetime) -> tuple[Lim
     sequence, zone = enrollment.sequence, thread.profile.timezone
     if not sequence.thinning:
         return sequence.at_most, None
-    kind = _THINS_FROM.get(sequence.key)
+    kind = sequence.traits.counts_from
     start = next((k.at for k in thread.key_dates if k.kind == kind), enrollment.started_at)
     first, today = localtime.local_date(start, zone), localtime.local_date(at, zone)
     passed = [step for step in sequence.thinning if (today - first).days > step.after_day]
@@ -225,10 +269,10 @@ def _is_beside_limit(kind: Kind, closes_talk: bool, sequence: Sequence) -> bool:
     return kind is Kind.GATE or closes_talk or kind.value in sequence.beside_limit
 
 
-def _sharing(thread: Thread, key: str) -> tuple[str, ...]:
-    """BREAK's one text a week includes RECONNECT's ideas."""
-    pair = ("BREAK", "RECONNECT")
-    return pair if key in pair and thread.in_sequence("BREAK") else (key,)
+def _sharing(thread: Thread, sequence: Sequence) -> frozenset[str]:
+    """The sequences whose texts count in this one's limit: BREAK's one text a week includes the ideas beside it."""
+    running = {e.sequence.key for e in thread.enrollments}
+    return frozenset({sequence.key, *(sequence.traits.shares_limit & running)})
 
 
 def _slot_free(

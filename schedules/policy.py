@@ -43,10 +43,8 @@ STATE_HOURS: Mapping[str, Week] = {
     "RI": _week(mon_fri="09:00-18:00", sat="10:00-17:00", sun="10:00-17:00"),
 }
 
-PRIORITY: Mapping[str, int] = {
-    # Lower goes first: crisis > safety > AFTERCRISIS > followup/gate > reminder > check-in > talk > idea > tip
-    # > resource > OPENDOOR (content.md §2.1).
-    "AFTERCRISIS": 10,
+PRIORITY: Mapping[Kind, int] = {
+    # Lower goes first; a sequence's own `priority` stands before these.
     Kind.FOLLOWUP: 20,
     Kind.GATE: 20,
     Kind.REMINDER: 30,
@@ -57,7 +55,6 @@ PRIORITY: Mapping[str, int] = {
     Kind.FACT: 70,
     Kind.ENCOURAGE: 70,
     Kind.RESOURCE: 80,
-    "OPENDOOR": 90,
 }
 
 
@@ -74,8 +71,10 @@ class Policy:
     cap_day: int = 1
     gap_hours: int = 44
     active_sequences: int = 2
-    uncounted_steps: tuple[str, ...] = ("ON-1", "ON-2", "RP-0", "RP-1")  # outside every cap, start no gap
+    first_days: int = 14  # the others wait for a sequence that goes first, but no longer
+    event_week: int = 4  # events have a budget of their own
 
+    moment_least_minutes: int = 10  # a moment is an interval: a beat may come some minutes late
     lead_minutes: int = 60
     lead_least_minutes: int = 20
     lead_most_minutes: int = 120
@@ -107,15 +106,19 @@ class Policy:
     silence_ask_after: int = 7
     silence_monthly_days: int = 28
     silence_answer_days: int = 14
+    silence_ask_again_days: int = 14  # an unanswered question that all else hangs on is asked once more
+    talk_tries: int = 3  # of one talk, while nobody answers how it went
     reply_window_hours: int = 72
     reask_hours: int = 48
-    late_digit_days: int = 7
+    late_digit_days: int = 14
+    found_again_days: int = 60  # a late digit still finds its question, which is asked back first
     conversation_hours: int = 24  # automation rests so long after the last text between a parent and a person
 
     ttl_talk_after_start_minutes: int = 15
     ttl_followup_hours: int = 72
     ttl_default_days: int = 5
     ttl_resource_days: int = 14
+    slide_days: int = 60  # how long a step of a sequence's own order may slide
     ttl_reminder_before_hours: int = 3
     ttl_reply_hours: int = 1
 
@@ -135,6 +138,11 @@ class Policy:
     break_streak: int = 2
     break_calm_days: int = 14
     crisis_free_days: int = 30
+    date_days: int = 14  # an awaited date is asked for once more by a person
+    tell_again_days: int = 28  # people are told again of what still keeps everything waiting
+    gate_asks: int = 2  # without an answer; then a person asks
+    says_a_year: int = 3  # of the same comfort words to one parent
+    idea_days: int = 90  # until the same idea may come again
     care_lowers_by: int = 1
     volume_less_week: int = 1
     volume_more_week: int = 3
@@ -209,6 +217,10 @@ def _contradictions(policy: Policy) -> list[str]:
         (policy.cap_day == 1, "cap_day should be 1"),
         (policy.active_sequences >= 1, "active_sequences should be 1 or more"),
         (policy.window_least_minutes >= 1, "window_least_minutes should be 1 or more"),
+        (
+            5 < policy.moment_least_minutes <= 60,
+            "moment_least_minutes should be 6 to 60: a beat may come five minutes late",
+        ),
         (policy.gap_hours >= 20, "gap_hours should be 20 or more"),
         (policy.step_minutes in (1, 5, 10, 15), "step_minutes should be 1, 5, 10 or 15"),
         (
@@ -225,6 +237,12 @@ def _contradictions(policy: Policy) -> list[str]:
             (getattr(policy, name) >= 1, f"{name} should be 1 or more")
             for name in (
                 "cap_week_days",
+                "event_week",
+                "talk_tries",
+                "date_days",
+                "tell_again_days",
+                "gate_asks",
+                "says_a_year",
                 "silence_monthly_days",
                 "silence_answer_days",
                 "reply_window_hours",

@@ -5,23 +5,27 @@ Pure bookkeeping: what was sent is marked, what hangs on it joins the agenda, a 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from schedules import agenda, lifecycle, localtime, moments, pacing, windows
-from schedules.changing import changed
+from schedules import agenda, due, lifecycle, localtime, pacing, windows
+from schedules.localtime import Minute
 from schedules.policy import Policy
 from schedules.values import (
     Anchor,
     Ask,
+    Choice,
     Decision,
     Drop,
     Enrollment,
     Finish,
     Kind,
     Mark,
+    Onward,
     OpenQuestion,
     Pace,
     Pending,
+    Planned,
     Proposal,
     Send,
     Silence,
@@ -29,13 +33,19 @@ from schedules.values import (
     Step,
     Thread,
     Wait,
+    When,
+    WithStaff,
 )
 
 STAY = "SL-1"  # stay, pause or finish
+WELCOME = "welcome"
+GOODBYE = "goodbye_for_now"
 ONCE_MORE = (Kind.TALK, Kind.TIP, Kind.FACT, Kind.ENCOURAGE, Kind.IDEA, Kind.RESOURCE, Kind.CHECKIN, Kind.GATE)
+_MOST_WAITED = 6  # obstacles that are remembered of a text that waits
+_TASK_DAYS = {1: 1, 2: 3, 3: 7}  # until when a person is expected to have acted, by priority
 
 
-def advance(thread: Thread, decision: Decision, policy: Policy, now: datetime) -> Thread:
+def advance(thread: Thread, decision: Decision, policy: Policy, now: Minute) -> Thread:
     """The thread once `decision`, taken at `now`, has been carried out."""
     thread = lifecycle.at(thread, policy, now)
     if isinstance(decision, Send):
@@ -45,28 +55,52 @@ def advance(thread: Thread, decision: Decision, policy: Policy, now: datetime) -
     if isinstance(decision, StaffTask):
         return _tasked(thread, decision, policy, now)
     if isinstance(decision, Ask):
-        question = _question(decision.proposal, "", thread, policy, now, silence=False)
-        pace = changed(
-            pacing.remember(thread.pace, mark_of(decision.proposal, policy, now)),
-            question=question,
-            stay_asked_at=now,
-        )
-        return changed(thread, pace=pace)
+        return _asked(thread, decision, policy, now)
     if isinstance(decision, Finish):
-        return _ended(thread, decision, now)
+        return _ended(thread, decision, policy, now)
     if isinstance(decision, Wait):
         return _waited(thread, decision, policy, now)
+    if isinstance(decision, Onward):  # nothing that it could lead to: a goodbye comes next
+        return replace(thread, pace=replace(thread.pace, leads_to=(), wants_rest=True))
     return thread
 
 
+def _asked(thread: Thread, decision: Ask, policy: Policy, now: datetime) -> Thread:
+    """A text of the service's own: stay, pause or finish; the welcome; a goodbye."""
+    mark = decision.mark
+    pace = replace(pacing.remember(thread.pace, mark_of(decision.proposal, mark)), planned=())
+    if decision.step == STAY:
+        question = _question(decision.proposal, "", policy, mark, silence=False)
+        pace = replace(pace, question=question, stay_asked_at=mark)
+    elif decision.step == GOODBYE:
+        pace = replace(pace, goodbye_at=mark)
+    return replace(thread, pace=pace)
+
+
 def _waited(thread: Thread, decision: Wait, policy: Policy, now: datetime) -> Thread:
-    pace = changed(thread.pace, planned=decision.planned)
+    pace = replace(thread.pace, planned=tuple(_remembering(thread.pace, one) for one in decision.planned))
     if pace.hours_told_at is not None and not windows.is_shut(thread.profile, policy, now):
-        pace = changed(pace, hours_told_at=None)  # there is an open moment again
-    return changed(thread, pace=pace)
+        pace = replace(pace, hours_told_at=None)  # there is an open moment again
+    return replace(thread, pace=pace)
 
 
-def mark_of(proposal: Proposal, policy: Policy, at: datetime) -> Mark:
+def _remembering(pace: Pace, planned: Planned) -> Planned:
+    """The plan with what stood in the way while it waited, first things first."""
+    before = planned_of(pace, planned.enrollment, planned.step, planned.cycle)
+    if before is None:
+        return planned
+    known = {code for code, _ in before.waited}
+    waited = (*before.waited, *(one for one in planned.waited if one[0] not in known))
+    return replace(planned, waited=waited[:_MOST_WAITED])
+
+
+def planned_of(pace: Pace, enrollment: str, step: str, cycle: int) -> Planned | None:
+    """How this round of a step was last planned."""
+    key = (enrollment, step, cycle)
+    return next((p for p in pace.planned if (p.enrollment, p.step, p.cycle) == key), None)
+
+
+def mark_of(proposal: Proposal, at: datetime) -> Mark:
     return Mark(
         at=at,
         kind=proposal.kind,
@@ -74,7 +108,8 @@ def mark_of(proposal: Proposal, policy: Policy, at: datetime) -> Mark:
         sequence=proposal.sequence,
         step=proposal.step,
         cycle=proposal.cycle,
-        counted=pacing.is_counted(proposal.step, proposal.kind, policy),
+        budget=proposal.budget,
+        counted=proposal.counted,
         closes_talk=proposal.closes_talk,
         asked_again=proposal.asked_again,
     )
@@ -85,37 +120,74 @@ def _pending(enrollment: Enrollment, step: str, cycle: int) -> Pending | None:
 
 
 def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thread:
-    enrollment = thread.enrollment(decision.enrollment)
-    pending = _pending(enrollment, decision.step.id, decision.cycle) if enrollment else None
+    """What follows is counted from the mark, not from the beat: it does not creep."""
+    enrollment, step = thread.enrollment(decision.enrollment), decision.step
+    pending = _pending(enrollment, step.id, decision.cycle) if enrollment else None
     if enrollment is None or pending is None:
         return thread
+    mark, zone = decision.mark, thread.profile.timezone
     enrollment = agenda.remove(enrollment, pending)
-    enrollment = agenda.after_sending(enrollment, decision.step.id, now)
-    enrollment = agenda.repeat(enrollment, pending, now)
-    if decision.step.when[pending.which].anchor is Anchor.SESSION:
-        enrollment = changed(enrollment, instants={**enrollment.instants, f"sent {decision.step.id}": now})
-    if decision.step.kind is Kind.TALK:
-        enrollment = changed(enrollment, facts={k: v for k, v in enrollment.facts.items() if k != "ready"})
-    if decision.step.kind is Kind.GATE:
-        enrollment = _gate_rests(enrollment, thread, policy, now)
-    if decision.step.if_silent is not None:
-        enrollment = _if_silent(enrollment, decision.step.if_silent, pending, now, thread.profile.timezone)
-    pace = pacing.remember(thread.pace, mark_of(decision.proposal, policy, now))
-    question, ideas = pace.question, pace.ideas_sent + (decision.step.kind is Kind.IDEA)
-    if decision.step.answers:
-        question = _question(
-            decision.proposal,
-            enrollment.id,
-            thread,
-            policy,
-            now,
-            silence=decision.step.kind is Kind.CHECKIN,
-            event=_event(decision.step, pending, thread),
-        )
-        # A question that makes room for another was not answered either.
-        pace = _superseded(pace, decision.proposal)
-    pace = changed(pace, planned=None, ideas_sent=ideas, question=question)
-    return changed(thread.with_enrollment(enrollment), pace=pace)
+    enrollment = agenda.after_sending(enrollment, step.id, mark)
+    enrollment = agenda.repeat(enrollment, pending, mark)
+    enrollment = _kept_apart(enrollment, decision, step.when[pending.which], zone)
+    enrollment = _noted(enrollment, decision, pending, thread, policy, mark)
+    pace = pacing.remember(thread.pace, mark_of(decision.proposal, mark))
+    if decision.proposal.idea is not None:
+        pace = replace(pace, ideas={**pace.ideas, decision.proposal.idea: mark})
+    ideas = pace.ideas_sent + (step.kind is Kind.IDEA)
+    thread = replace(thread.with_enrollment(enrollment), pace=replace(pace, planned=(), ideas_sent=ideas))
+    return _opened(thread, decision, pending, policy, mark) if step.answers else thread
+
+
+def _noted(
+    enrollment: Enrollment, decision: Send, pending: Pending, thread: Thread, policy: Policy, mark: datetime
+) -> Enrollment:
+    """What the enrollment remembers of a sending."""
+    step, facts, instants = decision.step, dict(enrollment.facts), dict(enrollment.instants)
+    if step.when[pending.which].anchor is Anchor.SESSION:
+        instants[f"sent {step.id}"] = mark
+    if step.kind is Kind.TALK:
+        facts.pop("ready", None)
+        facts.pop("chosen", None)
+        facts[f"tried {step.id}"] = facts.get(f"tried {step.id}", 0) + 1
+    enrollment = replace(enrollment, facts=facts, instants=instants)
+    if step.kind is Kind.GATE:
+        enrollment = _gate_rests(enrollment, thread, policy, mark)
+    if step.if_silent is not None:
+        enrollment = _if_silent(enrollment, step.if_silent, pending, mark, thread.profile.timezone)
+    return enrollment
+
+
+def _kept_apart(enrollment: Enrollment, decision: Send, when: When, zone: str) -> Enrollment:
+    """A step that went some days late takes the later ones with it: they keep their order and their distance."""
+    if not agenda.slides(enrollment.sequence, decision.step, when) or when.anchor is not Anchor.ENROLLED:
+        return enrollment
+    days = (localtime.local_date(decision.mark, zone) - localtime.local_date(decision.due_at, zone)).days
+    return agenda.slid(enrollment, days, zone) if days > 0 else enrollment
+
+
+def _opened(thread: Thread, decision: Send, pending: Pending, policy: Policy, now: datetime) -> Thread:
+    """The thread with the step's question open. One that makes room for it was not answered either."""
+    step, before = decision.step, thread.pace.question
+    question = _question(
+        decision.proposal,
+        decision.enrollment,
+        policy,
+        now,
+        silence=step.kind is Kind.CHECKIN and step.id != (before.step if before and before.settles else None),
+        event=_event(step, pending, thread),
+        settles=step.until_settled,
+        choices=decision.choices,
+    )
+    again = before is not None and decision.proposal.asked_again and before.step == step.id
+    if before is None or again:
+        return replace(thread, pace=replace(thread.pace, question=question))
+    if before.settles:  # it stays open: digits belong to it until it is settled
+        return thread
+    silent = thread.pace.silence_count + 1 if before.counts_as_silence else thread.pace.silence_count
+    pace = replace(thread.pace, lapsed_question=before, silence_count=silent, question=None)
+    thread = lifecycle.unanswered(replace(thread, pace=pace), before, policy, now)
+    return replace(thread, pace=replace(thread.pace, question=question))
 
 
 def _if_silent(enrollment: Enrollment, silence: Silence, asked: Pending, now: datetime, zone: str) -> Enrollment:
@@ -123,22 +195,13 @@ def _if_silent(enrollment: Enrollment, silence: Silence, asked: Pending, now: da
     at = localtime.plus_wall(now, zone, hours=silence.ask_again_hours)
     if not asked.asked_again:
         return agenda.ask_again(enrollment, asked, at, zone)
-    return changed(enrollment, instants={**enrollment.instants, agenda.silent_key(asked.step): at})
+    return replace(enrollment, instants={**enrollment.instants, agenda.silent_key(asked.step): at})
 
 
 def _gate_rests(enrollment: Enrollment, thread: Thread, policy: Policy, now: datetime) -> Enrollment:
     """Asked, or missed: another asking needs an answer or a month (silence is not an answer)."""
     wait = localtime.plus_wall(now, thread.profile.timezone, days=policy.break_least_days)
-    return changed(enrollment, instants={**enrollment.instants, "gate_rests_until": wait})
-
-
-def _superseded(pace: Pace, by: Proposal) -> Pace:
-    if pace.question is None:
-        return pace
-    if by.asked_again and pace.question.step == by.step:
-        return pace  # the same question, asked again: one silence at most
-    silent = pace.silence_count + 1 if pace.question.counts_as_silence else pace.silence_count
-    return changed(pace, lapsed_question=pace.question, silence_count=silent)
+    return replace(enrollment, instants={**enrollment.instants, "gate_rests_until": wait})
 
 
 def _event(step: Step, pending: Pending, thread: Thread) -> datetime | None:
@@ -146,32 +209,40 @@ def _event(step: Step, pending: Pending, thread: Thread) -> datetime | None:
     when = step.when[pending.which] if pending.which < len(step.when) else None
     if step.kind is not Kind.REMINDER or when is None or when.anchor is not Anchor.SESSION:
         return None
-    date = moments.key_date(thread, "session", pending.nth or when.nth)
+    date = due.key_date(thread, "session", pending.nth or when.nth)
     return date.at if date else None
 
 
 def _question(
     proposal: Proposal,
     enrollment_id: str,
-    thread: Thread,
     policy: Policy,
     now: datetime,
     *,
     silence: bool,
     event: datetime | None = None,
+    settles: bool = False,
+    choices: tuple[Choice, ...] = (),
 ) -> OpenQuestion:
     until = now + timedelta(hours=policy.reply_window_hours)
     if proposal.step == STAY:
         until = now + timedelta(days=policy.silence_answer_days)
+    if event is not None:
+        until = min(until, event)
     return OpenQuestion(
         enrollment=enrollment_id,
         sequence=proposal.sequence,
         step=proposal.step,
         cycle=proposal.cycle,
         asked_at=now,
-        until=until if event is None else min(until, event),
-        counts_as_silence=silence,
+        until=now + _FOR_EVER if settles else until,
+        counts_as_silence=silence and not settles,
+        settles=settles,
+        choices=choices,
     )
+
+
+_FOR_EVER = timedelta(days=3650)
 
 
 def _dropped(thread: Thread, decision: Drop, policy: Policy, now: datetime) -> Thread:
@@ -179,20 +250,20 @@ def _dropped(thread: Thread, decision: Drop, policy: Policy, now: datetime) -> T
     pending = _pending(enrollment, decision.step, decision.cycle) if enrollment else None
     if enrollment is None or pending is None:
         return thread
-    due = moments.due_of(pending, enrollment, thread, policy)
+    due_then = due.due_of(pending, enrollment, thread, policy)
     enrollment = agenda.remove(enrollment, pending)
     if decision.again:
-        again = changed(
+        again = replace(
             pending,
             cycle=agenda.next_cycle(enrollment, pending.step),
-            not_before=now,
+            not_before=decision.at or now,
             replans=pending.replans + 1,
         )
-        enrollment = changed(enrollment, agenda=(*enrollment.agenda, again))
+        enrollment = replace(enrollment, agenda=(*enrollment.agenda, again))
     else:
-        enrollment = agenda.repeat(enrollment, pending, due.at if due else now)
+        enrollment = agenda.repeat(enrollment, pending, due_then.at if due_then else now)
         enrollment = _given_up(enrollment, enrollment.sequence.by_id[decision.step], thread, policy, now)
-    return changed(thread.with_enrollment(enrollment), pace=changed(thread.pace, planned=None))
+    return replace(thread.with_enrollment(enrollment), pace=replace(thread.pace, planned=()))
 
 
 def _given_up(enrollment: Enrollment, step: Step, thread: Thread, policy: Policy, now: datetime) -> Enrollment:
@@ -200,37 +271,58 @@ def _given_up(enrollment: Enrollment, step: Step, thread: Thread, policy: Policy
     if step.kind is Kind.GATE:
         return _gate_rests(enrollment, thread, policy, now)
     if step.if_silent is not None:  # a question that matters and could not be asked: a person must know
-        return changed(enrollment, instants={**enrollment.instants, agenda.silent_key(step.id): now})
+        return replace(enrollment, instants={**enrollment.instants, agenda.silent_key(step.id): now})
     return enrollment
 
 
 def _tasked(thread: Thread, decision: StaffTask, policy: Policy, now: datetime) -> Thread:
-    enrollment = thread.enrollment(decision.enrollment or "")
+    thread = with_staff(thread, decision, now)
     if decision.reason.code == "no_open_hours":
-        return changed(thread, pace=changed(thread.pace, hours_told_at=now))
-    if enrollment is None or decision.step is None or decision.cycle is None:
+        return replace(thread, pace=replace(thread.pace, hours_told_at=now))
+    enrollment = thread.enrollment(decision.enrollment or "")
+    if decision.step is None:  # about what keeps everything waiting: said again after a while
+        return replace(thread, pace=replace(thread.pace, told={**thread.pace.told, decision.reason.code: now}))
+    if enrollment is None or decision.cycle is None:
         return thread
     pending = _pending(enrollment, decision.step, decision.cycle)
     if pending is None:
         return thread.with_enrollment(_told(enrollment, decision.step, decision.cycle))
-    due = moments.due_of(pending, enrollment, thread, policy)
+    due_then = due.due_of(pending, enrollment, thread, policy)
     enrollment = agenda.remove(enrollment, pending)
-    return thread.with_enrollment(agenda.repeat(enrollment, pending, due.at if due else enrollment.started_at))
+    base = due_then.at if due_then else enrollment.started_at
+    return thread.with_enrollment(agenda.repeat(enrollment, pending, base))
+
+
+def with_staff(thread: Thread, task: StaffTask, now: datetime) -> Thread:
+    """The thread that waits for a person, if the task is more than a remark (priority 3)."""
+    if task.priority > 2:
+        return thread
+    by = now + timedelta(days=_TASK_DAYS[task.priority])
+    waits = WithStaff(since=now, by=by, words=task.words)
+    return replace(thread, pace=replace(thread.pace, with_staff=waits))
+
+
+def staff_done(thread: Thread) -> Thread:
+    """The thread after the last open task about this parent was closed: it may go on by itself."""
+    return replace(thread, pace=replace(thread.pace, with_staff=None))
 
 
 def _told(enrollment: Enrollment, step_id: str, cycle: int) -> Enrollment:
     """People know that a question has no answer; the round is used up, so that its outcome is the only one."""
     cycles = {**enrollment.cycles, step_id: max(cycle, enrollment.cycles.get(step_id, 0))}
-    return changed(agenda.without_second_asking(enrollment, step_id), cycles=cycles)
+    return replace(agenda.without_second_asking(enrollment, step_id), cycles=cycles)
 
 
-def _ended(thread: Thread, decision: Finish, now: datetime) -> Thread:
+def _ended(thread: Thread, decision: Finish, policy: Policy, now: datetime) -> Thread:
     if decision.enrollment is not None:
-        return thread.without_enrollment(decision.enrollment)
+        enrollment = thread.enrollment(decision.enrollment)
+        leads_to = enrollment.sequence.leads_to if enrollment is not None else ()
+        pace = replace(thread.pace, leads_to=tuple(dict.fromkeys((*leads_to, *thread.pace.leads_to))), planned=())
+        return replace(thread, pace=pace).without_enrollment(decision.enrollment)
     if not decision.pause:
         return thread
-    pace = changed(thread.pace, stay_asked_at=None, paused_at=now)
-    return changed(thread, status="paused", paused_until=None, pace=pace)
+    pace = replace(thread.pace, stay_asked_at=None, paused_at=now)
+    return replace(thread, status="paused", paused_until=None, pace=pace)
 
 
 def unsent(thread: Thread, proposal: Proposal, policy: Policy, now: datetime, *, expired: bool, reason: str) -> Thread:
@@ -241,20 +333,21 @@ def unsent(thread: Thread, proposal: Proposal, policy: Policy, now: datetime, *,
     pace = pacing.forget(thread.pace, proposal)
     question = pace.question
     if question is not None and (question.step, question.cycle) == (proposal.step, proposal.cycle):
-        pace = changed(pace, question=None)
-    thread = changed(thread, pace=pace)
+        pace = replace(pace, question=None)
+    thread = replace(thread, pace=pace)
     enrollment = thread.enrollment(proposal.enrollment)
     step = enrollment.sequence.step(proposal.step) if enrollment else None
     if enrollment is None or step is None:
         return thread
     followers = {s.id for s in enrollment.sequence.steps for w in s.when if w.step == step.id}
     kept = tuple(p for p in enrollment.agenda if p.step not in followers)
-    enrollment = agenda.without_second_asking(changed(enrollment, agenda=kept), step.id)
+    enrollment = agenda.without_second_asking(replace(enrollment, agenda=kept), step.id)
     kept = enrollment.agenda
     tried = enrollment.facts.get(f"unsent {step.id}", 0)
-    if step.kind in ONCE_MORE and tried < 1 and not any(p.step == step.id for p in kept):
+    once_more = step.kind is Kind.SYSTEM or (step.kind in ONCE_MORE and tried < 1)
+    if once_more and not any(p.step == step.id for p in kept):
         enrollment = agenda.add_now(enrollment, step, now, thread.profile.timezone)
-        enrollment = changed(enrollment, facts={**enrollment.facts, f"unsent {step.id}": tried + 1})
+        enrollment = replace(enrollment, facts={**enrollment.facts, f"unsent {step.id}": tried + 1})
     else:
         enrollment = _given_up(enrollment, step, thread, policy, now)
     return thread.with_enrollment(enrollment)
@@ -268,16 +361,16 @@ def withdrawn(thread: Thread, proposal: Proposal, policy: Policy, now: datetime)
     pace = pacing.forget(thread.pace, proposal)
     question = pace.question
     if question is not None and (question.step, question.cycle) == (proposal.step, proposal.cycle):
-        pace = changed(pace, question=None)
-    thread = changed(thread, pace=changed(pace, planned=None))
+        pace = replace(pace, question=None)
+    thread = replace(thread, pace=replace(pace, planned=()))
     enrollment, pending = thread.enrollment(proposal.enrollment), proposal.pending
     if enrollment is None or pending is None:
         return thread
     followers = {s.id for s in enrollment.sequence.steps for w in s.when if w.step == proposal.step}
-    again = changed(pending, cycle=agenda.next_cycle(enrollment, pending.step))
+    again = replace(pending, cycle=agenda.next_cycle(enrollment, pending.step))
     kept = (
         p
         for p in enrollment.agenda
         if p.step not in followers and not (p.step == pending.step and p.which == pending.which)
     )
-    return thread.with_enrollment(changed(enrollment, agenda=(*kept, again)))
+    return thread.with_enrollment(replace(enrollment, agenda=(*kept, again)))

@@ -34,8 +34,12 @@ def placeholders(text: str) -> frozenset[str]:
     return frozenset(_PLACEHOLDER.findall(text))
 
 
-def choose(step: Step, profile: Profile) -> Texts:
-    """The first variant that fits the family, else the step's own texts. Raises ValueError for staff steps."""
+def choose(step: Step, profile: Profile, turn: int = 0) -> Texts:
+    """The words of a step for this family, `turn` times after the first: later times have words of their own where
+    the author wrote some. Else the first variant that fits, else the step's own. Raises ValueError for staff steps."""
+    wordings = 1 + len(step.repeats)
+    if turn % wordings:
+        return step.repeats[turn % wordings - 1]
     for variant in step.variants:
         if all(_fits(key, value, profile) for key, value in variant.applies_to.items()):
             return variant.texts
@@ -97,9 +101,10 @@ def with_line(rendered: Rendered, line: Texts, *, discreet: bool) -> Rendered | 
     return None if cost.parts > MOST_PARTS else Rendered(text=text, lang=rendered.lang, segments=cost)
 
 
-def for_step(step: Step, profile: Profile, values: Mapping[str, str]) -> Rendered:
-    """The words of `step` for this family. Raises MissingValue, also when no place of the step's kind fits them."""
-    texts = choose(step, profile)
+def for_step(step: Step, profile: Profile, values: Mapping[str, str], turn: int = 0) -> Rendered:
+    """The words of `step` for this family (see `choose`). Raises MissingValue, also when no place of the step's kind
+    fits them."""
+    texts = choose(step, profile, turn)
     if step.place is not None and "{resource}" in texts.en:
         named = values.get(place_value(step.place))
         if not named:

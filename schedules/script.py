@@ -18,8 +18,9 @@ from schedules import localtime, profile
 from schedules.values import KeyDate, Profile
 
 DATE_KINDS = ("session", "break_start", "crisis_report", "court", "next_review", "consult", "visit")
-_ACT_KEYS = ("on", "nth", "every", "after", "at", "text", "staff", "key", "to", "outage")
-_STAFF = ("move", "cancel", "set", "release")
+_ACT_KEYS = ("on", "nth", "every", "after", "at", "text", "staff", "key", "to", "outage", "path", "step", "talks")
+_STAFF = ("move", "cancel", "set", "release", "settle", "done")
+_PATHS = ("aftercare", "resume", "rest", "finish")
 _FIRST_YEAR, _LAST_YEAR = "2000", "2100"
 _LONGEST_DAYS = 3660
 
@@ -47,6 +48,9 @@ class Act:
     key: str | None = None
     to: datetime | None = None
     outage: timedelta | None = None
+    path: str = "resume"  # of a release: aftercare, resume, rest, finish
+    step: str | None = None  # with resume: the step to go on at; with settle: the answer's digit
+    talks: bool = False  # with release: a trained person says that talks may go on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,7 +127,7 @@ def key_dates(data: Any, zone: str, *, where: str, faults: list[str]) -> tuple[K
         for nth, item in enumerate(profile.items(raw), start=1):
             try:
                 at, date_only = instant(item, zone)
-                found.append(KeyDate(kind=kind, nth=nth, at=at, date_only=date_only))
+                found.append(KeyDate(kind=kind, nth=nth, at=localtime.minute(at), date_only=date_only))
             except ValueError as error:
                 faults.append(f"{where}: key_dates: {kind}: {error}")
     return tuple(found)
@@ -195,6 +199,10 @@ def _act(item: Mapping[str, Any], order: int, zone: str) -> Act:
         raise ValueError(f"staff {staff!r} should be one of: {', '.join(_STAFF)}")
     if staff in ("move", "set") and "to" not in item:
         raise ValueError(f"staff: {staff} needs `to`")
+    if item.get("path", "resume") not in _PATHS:
+        raise ValueError(f"path {item['path']!r} should be one of: {', '.join(_PATHS)}")
+    if item.get("path") == "rest" and "to" not in item:
+        raise ValueError("path: rest needs `to`, the date until which to rest")
     if item.get("key", "session") not in DATE_KINDS:
         raise ValueError(f"key {item['key']!r} should be one of: {', '.join(DATE_KINDS)}")
     return Act(
@@ -209,6 +217,9 @@ def _act(item: Mapping[str, Any], order: int, zone: str) -> Act:
         key=item.get("key", "session"),
         to=instant(item["to"], zone)[0] if "to" in item else None,
         outage=duration(item["outage"]) if "outage" in item else None,
+        path=item.get("path", "resume"),
+        step=_words(item, "step"),
+        talks=bool(profile.yes_no(item.get("talks"))),
     )
 
 

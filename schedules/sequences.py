@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 # What a place near the family is, in a program's directory and in a step that names one.
 PLACES: Mapping[str, str] = {
@@ -45,6 +46,18 @@ class Topic(StrEnum):
     CARE = "care"
     LOGISTICS = "logistics"
     SYSTEM = "system"
+
+
+class Budget(StrEnum):
+    """Whose limits a proactive text obeys.
+
+    Comfort texts share the parent's caps, gaps and wishes for less. Events (tied to a date, a session, a report, or
+    the question that closes a talk) have a small budget of their own. Safety has none but contact hours.
+    """
+
+    SAFETY = "safety"
+    EVENT = "event"
+    COMFORT = "comfort"
 
 
 class Anchor(StrEnum):
@@ -143,7 +156,7 @@ class Silence:
     then: tuple[Effect, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One step of a sequence. A `staff` step has no texts: it makes a task."""
 
@@ -165,6 +178,15 @@ class Step:
     if_silent: Silence | None = None
     school_hours: bool = False  # only in term, on weekdays, in school office hours (PR-24)
     on_wish: str | None = None  # only for families that asked for it: a flag of the profile
+    budget: Budget | None = None  # in place of what kind and sequence say
+    uncounted: bool = False  # outside every cap, and starts no gap
+    until_settled: bool = False  # its question stays open until it is answered or a person settles it
+    repeats: tuple[Texts, ...] = ()  # the words of the second, third ... sending to one parent
+
+    @cached_property
+    def windows_shown(self) -> int:
+        """How many calm windows the words offer to choose from, as {w1} to {w4}."""
+        return 0 if self.texts is None else sum("{w" + str(n) + "}" in self.texts.en for n in range(1, 5))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,6 +206,39 @@ class Thinning:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Traits:
+    """What sets a sequence apart from others, as its file says it. No rule knows a sequence by its key.
+
+    Keys of other sequences are data here: one that a program does not have is no fault.
+    """
+
+    budget: Budget | None = None  # of all its texts
+    priority: int | None = None  # in place of its kinds' priority; lower goes first
+    suppresses: frozenset[str] = frozenset()  # sequences that are off while this one runs
+    only_beside: frozenset[str] = frozenset()  # while this one runs, nothing but these may speak; empty: no such rule
+    helper: bool = False  # takes none of the few places for content sequences
+    goes_first: bool = False  # content sequences wait until it is over
+    counts_from: str | None = None  # the kind of date from which its length and its thinning count
+    needs_date: str | None = None  # the kind of date without which it cannot text at all
+    keeps_pace: bool = False  # the parent's silence does not slow it
+    eases_others: bool = False  # while it runs, the others have one comfort text a week fewer
+    shares_limit: frozenset[str] = frozenset()  # their texts count in this one's own limit, and its in theirs
+    no_gap: bool = False  # its texts need no distance from the last one
+    speaks_in_cool_down: bool = False
+    under_safeguarding: bool = False  # asks nothing of the child and of no contact: goes after an abuse disclosure
+    needs_screening: bool = False  # off until the safety screen is complete and clear
+    touches_contact: bool = False  # its talks and gates are off while a safety flag is set
+    needs_order_ok: bool = False  # under an order: only with the court's or lawyer's OK
+    staff_only: bool = False  # a person enrolls, no answer of the parent's
+    not_after_crisis: bool = False  # does not begin for a month after a crisis, nor in a cool-down
+    firm: bool = False  # while it runs, to stop is no choice that a text leaves to the family
+    shuts_gates: bool = False  # while it runs, no gate is asked
+    thin_line: bool = False  # the few texts that keep a door open after a no
+    offers_ideas: bool = False  # its first step is an idea for time together
+    begun_by: frozenset[str] = frozenset()  # service words that begin it
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sequence:
     """A published sequence. `version` is its number in the program, 0 for the one shipped."""
 
@@ -200,6 +255,10 @@ class Sequence:
     if_worse_twice: tuple[Effect, ...] = ()
     beside_limit: tuple[str, ...] = ()  # kinds that `at_most` does not count
     thinning: tuple[Thinning, ...] = ()  # by day, earliest first
+    traits: Traits = Traits()
+    words: Mapping[str, tuple[Effect, ...]] = field(default_factory=dict)  # what a service word means while it runs
+    leads_to: tuple[str, ...] = ()  # what begins when it was the last one and has run its course; the first that fits
+    at_end: tuple[Effect, ...] = ()  # whom it tells when it has run its course
     version: int = 0
     by_id: Mapping[str, Step] = field(init=False, repr=False, compare=False)
 
@@ -208,3 +267,47 @@ class Sequence:
 
     def step(self, step_id: str) -> Step | None:
         return self.by_id.get(step_id)
+
+    def budget_of(self, step: Step) -> Budget:
+        """Whose limits a text of this step obeys."""
+        chosen = step.budget or self.traits.budget
+        if chosen is not None:
+            return chosen
+        on_an_event = step.closes_talk or step.kind in (Kind.FOLLOWUP, Kind.REMINDER)
+        return Budget.EVENT if on_an_event else Budget.COMFORT
+
+    @cached_property
+    def led_to(self) -> frozenset[str]:
+        """Steps that only an answer or a word leads to."""
+        effects = [e for s in self.steps for a in s.answers.values() for e in (*a.then, *a.twice, *a.if_ordered)]
+        return frozenset(arg for e in effects if e.verb in ("go", "ask", "reply") for arg in e.args)
+
+    @cached_property
+    def followers(self) -> Mapping[str, tuple[tuple[str, int], ...]]:
+        """By step, what hangs on its sending: a step, and which of its moments. Not what an answer leads to."""
+        found: dict[str, list[tuple[str, int]]] = {}
+        for step in self.steps:
+            for which, when in enumerate(step.when):
+                if when.anchor is Anchor.STEP and when.step is not None and step.id not in self.led_to:
+                    found.setdefault(when.step, []).append((step.id, which))
+        return {step_id: tuple(hanging) for step_id, hanging in found.items()}
+
+    @cached_property
+    def by_session(self) -> tuple[tuple[Step, int, When], ...]:
+        """The steps that hang on sessions, with the moment that does."""
+        moments = ((step, which, when) for step in self.steps for which, when in enumerate(step.when))
+        return tuple((step, which, when) for step, which, when in moments if when.anchor is Anchor.SESSION)
+
+    @cached_property
+    def welcomes(self) -> frozenset[str]:
+        """The steps that say who writes and how to stop."""
+        return frozenset(step.id for step in self.steps if step.kind is Kind.SYSTEM)
+
+    def closers_of(self, talk: str) -> frozenset[str]:
+        """The questions that close this talk: they and it are one unit."""
+        return frozenset(s.id for s in self.steps if s.closes_talk and any(w.step == talk for w in s.when))
+
+    def talk_closed_by(self, step: Step) -> Step | None:
+        """The talk that this question closes."""
+        found = (self.step(w.step) for w in step.when if w.step) if step.closes_talk else ()
+        return next((talk for talk in found if talk is not None and talk.kind is Kind.TALK), None)

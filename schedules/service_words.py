@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import timedelta
 
-from schedules import agenda, consequences, fillings, gate, lifecycle
+from schedules import consequences, fillings, lifecycle
 from schedules.draft import Draft, Reply
-from schedules.values import Effect, Enrollment, Kind, NotYet, Step
+from schedules.values import Effect, Enrollment, Kind, Step
 from schedules.words import Word
 
 _PAUSE_WEEKS = 2
@@ -16,12 +14,13 @@ _MOST_PAUSE_WEEKS = 26
 
 
 def say(draft: Draft, word: Word) -> None:
-    """Carry out one service word. What a running step says about the word goes first (LATER after TK-4)."""
+    """Carry out one service word. What a running step or sequence says about the word goes first (LATER after TK-4)."""
     for enrollment in draft.thread.enrollments:
         step = _last_step_with(enrollment, word.name)
-        if step is not None:
-            for effect in step.words[word.name]:
-                consequences.run(draft, enrollment.id, effect)
+        meaning = step.words[word.name] if step is not None else enrollment.sequence.words.get(word.name)
+        if meaning is not None:
+            for effect in meaning:
+                consequences.run(draft, enrollment.id, effect, step=step.id if step is not None else "")
             if not draft.replies:  # MOVE has asked for the date already
                 draft.replies.append(Reply(system="later_ok" if word.name == "LATER" else "ready_ok"))
             return
@@ -74,7 +73,7 @@ def _hard(draft: Draft, word: Word) -> None:
     for verb, args in (("cool", ()), ("talk_gap", (str(draft.policy.talk_gap_badly_days),))):
         talking = next((e.id for e in draft.thread.enrollments if _has_talk_ahead(e)), "")
         consequences.run(draft, talking, Effect(verb=verb, args=args))
-    draft.start("REPAIR")
+    draft.start_begun_by("HARD")
     if not draft.replies:
         draft.replies.append(Reply(system="thanks_badly"))
 
@@ -85,56 +84,29 @@ def _has_talk_ahead(enrollment: Enrollment) -> bool:
 
 
 def _ready(draft: Draft, word: Word) -> None:
-    """Bring the talk to the next fitting window; in a break, ask for the gate; after OPENDOOR, try again."""
-    in_break = draft.thread.in_sequence("BREAK")
-    if in_break is not None:
-        _ask_for_gate(draft, in_break)
-        return
-    if draft.thread.in_sequence("OPENDOOR") and "TALK" in draft.library:
-        draft.end(draft.thread.in_sequence("OPENDOOR").id, "the parent is ready to try")  # type: ignore[union-attr]
-        draft.start("TALK", "TK-4")
-        draft.replies.append(Reply(system="ready_ok"))
-        return
+    """Bring the talk to the next fitting window; with nothing running, begin what the word begins."""
     for enrollment in draft.thread.enrollments:
         talk = next((s for s in enrollment.sequence.steps if s.kind is Kind.TALK), None)
-        if talk is not None and not draft.thread.pace.question:
+        question = draft.thread.pace.question
+        if talk is not None and not (question is not None and question.settles):
             draft.pace(wait_until=None)
-            enrollment = agenda.add_now(enrollment, talk, draft.now, draft.thread.profile.timezone)
-            enrollment = replace(enrollment, facts={**enrollment.facts, "ready": 1})
-            draft.thread = draft.thread.with_enrollment(enrollment)
+            consequences.ready(draft, enrollment, talk)
             draft.did("ready", f"{talk.id} comes ahead of the next calm window that fits.")
             draft.replies.append(Reply(system="ready_ok"))
             return
+    if not draft.thread.enrollments and draft.start_begun_by("READY"):
+        draft.replies.append(Reply(system="ready_ok"))
+        return
     draft.task(3, "wants to try a talk, and nothing that runs now leads to one")
     draft.replies.append(Reply(system="person_soon"))
 
 
-def _ask_for_gate(draft: Draft, enrollment: Enrollment) -> None:
-    """Never "not ready yet": if a condition is missing, the reply says what might help."""
-    verdict = gate.break_gate(enrollment, draft.thread, draft.policy, draft.now)
-    target = next((s for s in enrollment.sequence.steps if s.kind is Kind.GATE), None)
-    if verdict is None and target is not None:
-        instants = {**enrollment.instants, "streak_at": draft.now - timedelta(days=3)}
-        draft.thread = draft.thread.with_enrollment(replace(enrollment, instants=instants))
-        draft.did("ready", "The gate is open: the question comes next.")
-    elif isinstance(verdict, NotYet):
-        draft.did("ready", "The parent asked for the gate.", until=verdict.until)
-        draft.task(3, "asks whether it is time to talk about going back", enrollment.id)
-    draft.replies.append(Reply(system="ready_ok" if verdict is None else "ready_later"))
-
-
 def _later(draft: Draft, word: Word) -> None:
-    """Not now: the talk comes again ahead of a later window; its closing question is withdrawn."""
+    """Not now: the talk comes again ahead of a later window, with its closing question."""
     for enrollment in draft.thread.enrollments:
         talk = next((s for s in enrollment.sequence.steps if s.kind is Kind.TALK), None)
-        if talk is None or not enrollment.cycles.get(talk.id):
-            continue
-        closing = {s.id for s in enrollment.sequence.steps if s.closes_talk}
-        kept = tuple(p for p in enrollment.agenda if p.step not in closing)
-        enrollment = replace(enrollment, agenda=kept)
-        enrollment = agenda.add_now(enrollment, talk, draft.now, draft.thread.profile.timezone)
-        draft.thread = draft.thread.with_enrollment(enrollment)
-        draft.did("later", f"{talk.id} comes again ahead of a later window.")
+        if talk is not None and enrollment.cycles.get(talk.id):
+            consequences.run(draft, enrollment.id, Effect(verb="again", args=(talk.id,)))
     draft.replies.append(Reply(system="later_ok"))
 
 
@@ -157,18 +129,18 @@ def _idea(draft: Draft, word: Word) -> None:
 
 
 def _resources(draft: Draft, word: Word) -> None:
-    draft.start("RESOURCE")
+    draft.start_begun_by("RESOURCES")
     draft.replies.append(Reply(system="resources_ok"))
 
 
 def _english(draft: Draft, word: Word) -> None:
     draft.profile_changes["pref_lang"] = "en"
-    draft.replies.append(Reply(system="language_set"))
+    draft.replies.append(Reply(system="language_set", lang="en"))
 
 
 def _espanol(draft: Draft, word: Word) -> None:
     draft.profile_changes["pref_lang"] = "es"
-    draft.replies.append(Reply(system="language_set"))
+    draft.replies.append(Reply(system="language_set", lang="es"))
 
 
 def _quiet(draft: Draft, word: Word) -> None:

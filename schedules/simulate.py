@@ -19,8 +19,10 @@ from schedules import (
     localtime,
     notice,
     plan,
+    progress,
     render,
     segments,
+    standing,
 )
 from schedules import profile as profiles
 from schedules import run as run_loop
@@ -73,14 +75,15 @@ def run(
     script: Sequence[Act] = (),
     screen: Screen | None = None,
     leaves: Leaves | None = None,
+    lag: timedelta = timedelta(),
 ) -> Iterator[Event]:
     """All events of `days` days from `start` for one parent who enters `sequences` at the start.
 
     `screen` reads danger and `leaves` plain words of leaving, also beside danger; without them only the carriers' words
-    are known.
+    are known. `lag`: every look and every sending happens so much after its moment. The last event is `standing`.
     """
     run = _Run(thread, library, policy, start, start + timedelta(days=days), script, screen)
-    run.leaves = leaves
+    run.leaves, run.lag = leaves, lag
     yield from run.events(sequences)
 
 
@@ -97,7 +100,9 @@ class _Run:
         script: Sequence[Act],
         screen: Screen | None,
     ) -> None:
-        self.thread, self.library, self.policy = thread, library, policy
+        # Whoever is simulated has been welcomed, unless they sign up here.
+        self.thread = replace(thread, pace=replace(thread.pace, welcomed_at=start))
+        self.library, self.policy = library, policy
         self.now, self.end, self.screen = start, end, screen
         self.replies_to = [act for act in script if act.on is not None]
         self.sent_counts: dict[str, int] = {}
@@ -106,6 +111,7 @@ class _Run:
         self.opted_out_at = start
         self.enrolled = 0
         self.leaves: Leaves | None = None
+        self.lag = timedelta()
 
     # ------------------------------------------------------------ the calendar
 
@@ -114,37 +120,50 @@ class _Run:
             yield from self.enter(key)
         yield from self.acts_so_far()
         while True:
-            look_at = self.now
-            if self.down_until is None or self.now >= self.down_until:
-                self.down_until = None
-                look_at_found, events = self.look()
-                yield from events
-                look_at = look_at_found or self.end
-            else:
-                look_at = self.down_until
+            self.thread, look = plan.noted(self.thread, self.policy, localtime.minute(self.now))
+            moment = look.at if look.at is not None else self.end
+            if self.down_until is not None:
+                moment = max(moment, self.down_until)
+            look_at = max(moment, self.now) + self.lag
             act_at = self.acts[0].at if self.acts else None
-            upcoming = min([t for t in (look_at, act_at) if t is not None])
-            if upcoming >= self.end:
+            if min(look_at, act_at or look_at) >= self.end:
+                yield self.standing()
                 return
-            self.now = max(self.now, upcoming)
-            yield from self.acts_so_far()
+            if act_at is not None and act_at <= look_at:
+                self.now = max(self.now, act_at)
+                yield from self.acts_so_far()
+                continue
+            self.now, self.down_until = look_at, None
+            yield from self.look()
+
+    def standing(self) -> Event:
+        """The last line of a stream: what comes next for this parent, who has to bring it, and until when."""
+        self.now = self.end
+        found = standing.standing(self.thread, self.policy, localtime.minute(self.end))
+        zone, event = self.thread.profile.timezone, self.event("standing", found.reason)
+        following = None
+        if found.next is not None:
+            local = localtime.local(found.next.at, zone).isoformat()
+            following = {"sequence": found.next.sequence, "step": found.next.step, "at": local}
+        by = None if found.by is None else localtime.local_date(found.by, zone).isoformat()
+        return event | {"state": found.state, "next": following, "owner": found.owner, "by": by}
 
     def acts_so_far(self) -> Iterator[Event]:
         while self.acts and self.acts[0].at is not None and self.acts[0].at <= self.now:
             yield from self.act(self.acts.pop(0))
 
-    def look(self) -> tuple[datetime | None, list[Event]]:
-        """Decide and carry out until the core waits; when to look again, and what happened."""
+    def look(self) -> list[Event]:
+        """Decide and carry out until the core waits."""
         found = run_loop.until_wait(
             self.thread,
             self.policy,
             localtime.minute(self.now),
             library=self.library.sequences,
             new_id=self.new_id,
+            ideas=self.library.ideas,
         )
         self.thread = found.thread
-        events = [event for taken in found.taken for event in self.carried_out(taken)]
-        return found.look.at, events
+        return [event for taken in found.taken for event in self.carried_out(taken)]
 
     def new_id(self, key: str) -> str:
         self.enrolled += 1
@@ -153,7 +172,7 @@ class _Run:
     def carried_out(self, taken: run_loop.Taken) -> list[Event]:
         decision, before = taken.decision, taken.before
         if isinstance(decision, Send):
-            return self.send(before, decision)
+            return self.send(taken, decision)
         if isinstance(decision, Drop):
             name = "expire" if decision.outcome == "expired" else "drop"
             enrollment = before.enrollment(decision.enrollment)
@@ -186,22 +205,30 @@ class _Run:
 
     # ------------------------------------------------------------ texts
 
-    def values(self, thread: Thread, session_at: datetime | None = None) -> dict[str, str]:
-        ideas = self.library.ideas
-        known = fillings.of_thread(thread, self.policy, self.now, ideas=ideas, session_at=session_at)
+    def values(
+        self, thread: Thread, session_at: datetime | None = None, proposal: Proposal | None = None
+    ) -> dict[str, str]:
+        known = fillings.of_thread(
+            thread,
+            self.policy,
+            self.now,
+            ideas=self.library.ideas,
+            session_at=session_at,
+            proposal=proposal,
+        )
         places = {render.place_value(kind): "Riverside Family Center" for kind in PLACES}
         return {"org": _ORG, "staff": "Ana", "resource": "Riverside Family Center", **places, **known}
 
-    def send(self, before: Thread, decision: Send) -> list[Event]:
-        proposal, step = decision.proposal, decision.step
+    def send(self, taken: run_loop.Taken, decision: Send) -> list[Event]:
+        proposal, step, before = decision.proposal, decision.step, taken.before
         try:
-            values = self.values(before, fillings.session_of(before, decision))
-            rendered = render.for_step(step, before.profile, values)
+            values = self.values(taken.after, fillings.session_of(before, decision), proposal)
+            rendered = render.for_step(step, before.profile, values, proposal.turn)
         except render.MissingValue as missing:
             words = f"Not sent: {missing}."
             self.thread = plan.unsent(self.thread, proposal, self.policy, self.now, expired=False, reason=words)
             return [self.event("drop", Reason(code="missing_value", words=words), step=step.id)]
-        self.answer_later(step.id)
+        self.answer_later(step.id, decision.mark)
         rendered, self.thread = notice.added(rendered, self.thread, self.library.system, self.policy, self.now)
         return [self.sent(proposal, rendered, decision.reason)]
 
@@ -229,15 +256,15 @@ class _Run:
         rendered = render.fill(
             texts, lang=profile.pref_lang, discreet=profile.discreet, values=self.values(self.thread)
         )
-        self.answer_later(decision.step)
+        self.answer_later(decision.step, self.now)
         return [self.sent(decision.proposal, rendered, decision.reason)]
 
-    def answer_later(self, step_id: str) -> None:
-        """Plan the scripted answer to this sending of `step_id`, if there is one."""
+    def answer_later(self, step_id: str, mark: datetime) -> None:
+        """Plan the scripted answer to this sending of `step_id`, if there is one: some time after its mark."""
         self.sent_counts[step_id] = self.sent_counts.get(step_id, 0) + 1
         for act in self.replies_to:
             if act.on == step_id and (act.every or act.nth == self.sent_counts[step_id]):
-                at = self.now + act.after
+                at = max(mark + act.after, self.now)
                 self.acts.append(replace(act, at=at, on=None))
         self.acts.sort(key=lambda act: (act.at, act.order))
 
@@ -255,15 +282,18 @@ class _Run:
         sequence = self.library.sequences.get(key)
         if sequence is None:
             return [self.event("staff", f"{key} is not in the library.", sequence=key, priority=3)]
-        why_not = None if only else entry.refusal(key, self.thread, self.policy, self.now)
+        now = localtime.minute(self.now)
+        why_not = None if only else entry.refusal(sequence, self.thread, self.policy, now)
         if why_not is not None:
             return [self.event("staff", why_not, sequence=key, priority=2, task=f"{key} could not begin")]
         self.enrolled += 1
+        if sequence.welcomes:
+            self.thread = replace(self.thread, pace=replace(self.thread.pace, welcomed_at=None))
         self.thread = lifecycle.enroll(
             self.thread,
             sequence,
             enrollment_id=str(self.enrolled),
-            now=self.now,
+            now=now,
             policy=self.policy,
             at_step=at_step,
             only=only,
@@ -271,10 +301,10 @@ class _Run:
             in_line_since=in_line_since,
         )
         begun = [self.event("state", f"{key} begins.", sequence=key, state="started", step=at_step)]
-        if str(self.enrolled) in beside.waiting(self.thread, self.policy):
+        if str(self.enrolled) in beside.waiting(self.thread, self.policy, self.now):
             reason = Reason(code="two_at_once", words=f"{key} waits for its turn: enough others run already.")
             begun.append(self.event("state", reason, sequence=key, state="waiting"))
-        missing = None if only else entry.missing_date(key, self.thread)
+        missing = None if only else entry.missing_date(sequence, self.thread)
         if missing is not None:
             begun.append(self.event("staff", missing, sequence=key, priority=2, task=missing))
         return begun
@@ -347,10 +377,10 @@ class _Run:
     def danger(self, danger: Danger, text: str) -> list[Event]:
         """Instructions at once at any hour, everything held, a person alerted (PR-12)."""
         kind = {"crisis": "crisis", "check": "check"}[danger.level]
-        hold = Hold(kind="safety" if danger.tier == "abuse_dv" else kind, since=self.now)
+        hold = Hold(kind="safety" if danger.tier == "abuse_dv" else kind, since=localtime.minute(self.now))
         self.thread = replace(self.thread, holds=(*self.thread.holds, hold))
         if danger.level == "crisis":
-            report = KeyDate(kind="crisis_report", nth=1, at=self.now)
+            report = KeyDate(kind="crisis_report", nth=1, at=localtime.minute(self.now))
             kept = tuple(k for k in self.thread.key_dates if (k.kind, k.nth) != (report.kind, report.nth))
             self.thread = replace(self.thread, key_dates=(*kept, report))
         reply = self.event(
@@ -382,7 +412,8 @@ class _Run:
 
     def answered(self, text: str) -> list[Event]:
         keys = {e.id: e.sequence.key for e in self.thread.enrollments}
-        outcome = answers.apply(self.thread, text, self.policy, self.now, library=self.library.sequences)
+        now = localtime.minute(self.now)
+        outcome = answers.apply(self.thread, text, self.policy, now, library=self.library.sequences)
         self.thread = outcome.thread
         if not outcome.understood:
             return [
@@ -409,7 +440,9 @@ class _Run:
                 in_line_since=start.in_line_since,
             )
         if outcome.safety_hold:
-            self.thread = replace(self.thread, holds=(*self.thread.holds, Hold(kind="safety", since=self.now)))
+            self.thread = replace(
+                self.thread, holds=(*self.thread.holds, Hold(kind="safety", since=localtime.minute(self.now)))
+            )
             events.append(self.event("hold", "An answer asked for safety first.", hold="safety"))
         self.change_profile(outcome.profile_changes)
         return events
@@ -429,18 +462,22 @@ class _Run:
     def reply_of(self, reply: answers.Reply, text: str) -> Event:
         texts = reply.texts
         if reply.system == "idea":
-            idea = fillings.idea_on_request(self.thread, self.library.ideas)
+            idea = fillings.next_idea(self.thread, self.library.ideas, self.now, days=self.policy.idea_days)
+            if idea is not None:
+                pace = replace(self.thread.pace, ideas={**self.thread.pace.ideas, idea.id: self.now})
+                self.thread = replace(self.thread, pace=pace)
             texts = idea.texts if idea is not None else self.library.system["person_soon"]
         elif reply.system is not None:
-            return self.reply(reply.system, text, until=reply.until)
+            return self.reply(reply.system, text, until=reply.until, lang=reply.lang)
         assert texts is not None
         profile = self.thread.profile
         values = self.values(self.thread)
         rendered = render.fill(texts, lang=profile.pref_lang, discreet=profile.discreet, values=values)
         return self.said(rendered, text, step=reply.step, sequence=reply.sequence, kind=reply.kind)
 
-    def reply(self, system_id: str, text: str, *, until: datetime | None = None) -> Event:
+    def reply(self, system_id: str, text: str, *, until: datetime | None = None, lang: str | None = None) -> Event:
         profile = self.thread.profile
+        profile = replace(profile, pref_lang=lang) if lang is not None else profile
         texts = self.library.system.get(system_id) or self.library.system["thanks"]
         known = self.values(self.thread)
         if until is not None:
@@ -454,7 +491,7 @@ class _Run:
         self, rendered: render.Rendered, text: str, *, step: str | None, sequence: str | None, kind: Kind
     ) -> Event:
         if step is not None and step.startswith(("RP-", "DR-", "MA-")):
-            self.answer_later(step)
+            self.answer_later(step, self.now)
         return self.event(
             "send",
             "A reply to the parent's own text.",
@@ -474,16 +511,41 @@ class _Run:
         if not self.thread.holds:
             return [self.event("staff", "Nothing was held.", task="release")]
         since = min(hold.since for hold in self.thread.holds)
-        self.thread = replace(self.thread, holds=())
-        if self.thread.status == "active":  # a pause or an opt-out outlasts the hold
-            self.thread = lifecycle.resume(self.thread, self.now, self.policy, since=since)
-        return [self.event("release", "A person released the hold.")]
+        path = lifecycle.Path(act.path)
+        self.thread = progress.staff_done(
+            lifecycle.released(
+                replace(self.thread, holds=()),
+                path,
+                localtime.minute(self.now),
+                self.policy,
+                since=since,
+                at_step=act.step,
+                until=act.to,
+                talks_may_go_on=act.talks,
+            )
+        )
+        released = self.event("release", f"A person released the hold: {path.value}.")
+        if path is not lifecycle.Path.AFTERCARE:
+            return [released]
+        keys = [key for key, s in self.library.sequences.items() if s.traits.firm]
+        return [released, *(event for key in keys for event in self.enter(key))]
+
+    def settle(self, act: Act) -> list[Event]:
+        """A person settles the open question with the digit that the parent gave them."""
+        return [
+            self.event("staff", "A person settles the open question.", task="settle"),
+            *self.answered(act.step or ""),
+        ]
+
+    def done(self, act: Act) -> list[Event]:
+        self.thread = progress.staff_done(self.thread)
+        return [self.event("staff", "A person has done what was asked.", task="done")]
 
     def move(self, act: Act) -> list[Event]:
         assert act.to is not None
-        changed = KeyDate(kind=act.key or "session", nth=act.nth, at=act.to)
+        changed = KeyDate(kind=act.key or "session", nth=act.nth, at=localtime.minute(act.to))
         kept = tuple(k for k in self.thread.key_dates if (k.kind, k.nth) != (changed.kind, changed.nth))
-        self.thread = replace(self.thread, key_dates=(*kept, changed), pace=replace(self.thread.pace, planned=None))
+        self.thread = replace(self.thread, key_dates=(*kept, changed), pace=replace(self.thread.pace, planned=()))
         said = localtime.local(act.to, self.thread.profile.timezone).isoformat()
         return [self.event("staff", f"{changed.kind} {changed.nth} is now {said}.", task=f"{act.staff} {act.key}")]
 
@@ -501,6 +563,8 @@ _STAFF: Mapping[str, Callable[[_Run, Act], list[Event]]] = {
     "move": _Run.move,
     "set": _Run.move,
     "cancel": _Run.cancel,
+    "settle": _Run.settle,
+    "done": _Run.done,
 }
 
 

@@ -7,14 +7,15 @@ Instants are aware UTC; `time`, `date` and minutes are wall clock in the family'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from schedules.changing import changed
+from schedules.localtime import Minute
 from schedules.sequences import PLACES as PLACES
 from schedules.sequences import Anchor as Anchor
 from schedules.sequences import Answer as Answer
+from schedules.sequences import Budget as Budget
 from schedules.sequences import Effect as Effect
 from schedules.sequences import Kind as Kind
 from schedules.sequences import Limit as Limit
@@ -25,6 +26,7 @@ from schedules.sequences import Step as Step
 from schedules.sequences import Texts as Texts
 from schedules.sequences import Thinning as Thinning
 from schedules.sequences import Topic as Topic
+from schedules.sequences import Traits as Traits
 from schedules.sequences import Variant as Variant
 from schedules.sequences import When as When
 
@@ -86,6 +88,7 @@ class Profile:
     volume: str = "normal"
     reasons: tuple[str, ...] = ()
     second_reminder: bool = False  # a reminder on the morning of the visit too
+    days: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # windows.py's notes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +97,7 @@ class KeyDate:
 
     kind: str
     nth: int
-    at: datetime
+    at: Minute
     status: str = "set"  # set | done | missed | cancelled
     date_only: bool = False
 
@@ -109,14 +112,24 @@ class Mark:
     sequence: str
     step: str
     cycle: int
-    counted: bool  # in the caps of the day and the week
+    budget: Budget = Budget.COMFORT
+    counted: bool = True  # in caps and gaps at all
     closes_talk: bool = False
     asked_again: bool = False  # the second asking of an unanswered question
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """A calm window that a text offered: local date, minutes after midnight, end excluded."""
+
+    day: date
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OpenQuestion:
-    """A question that a bare digit would answer."""
+    """A question that a bare digit would answer. `choices`: the windows that were shown with it, digit 1 first."""
 
     enrollment: str
     sequence: str
@@ -125,17 +138,33 @@ class OpenQuestion:
     asked_at: datetime
     until: datetime
     counts_as_silence: bool
+    choices: tuple[Choice, ...] = ()
+    settles: bool = False  # only an answer or a person closes it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Planned:
-    """The step that the thread is waiting to send, so that a missed moment can be told from a new plan."""
+    """A step that the thread is waiting to send: its moment from the mark `at` until `until`, end excluded.
+
+    Kept so that a beat that comes late counts from the mark, that a missed window shows, and that the reason tells
+    what stood in the way while it waited (`waited`: code and words, in order).
+    """
 
     enrollment: str
     step: str
     cycle: int
     at: datetime
-    expires_at: datetime
+    until: datetime
+    waited: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WithStaff:
+    """A person has been asked, and that is what this thread waits for."""
+
+    since: datetime
+    by: datetime
+    words: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,7 +174,7 @@ class Pace:
     marks: tuple[Mark, ...] = ()
     question: OpenQuestion | None = None
     lapsed_question: OpenQuestion | None = None
-    planned: Planned | None = None
+    planned: tuple[Planned, ...] = ()  # the next text, and the next talk
     cool_until: datetime | None = None
     cool_talks_until: datetime | None = None
     wait_until: datetime | None = None
@@ -168,6 +197,15 @@ class Pace:
     short_ideas: bool = False  # the parent has no time: only the shortest ideas of the rung
     notice_at: datetime | None = None  # when a text last said how to stop
     hours_told_at: datetime | None = None  # since when people know that the family's hours leave no open moment
+    said: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)  # by step: its comfort texts of a year
+    ideas: Mapping[str, datetime] = field(default_factory=dict)  # by id: when this idea was last sent
+    welcomed_at: datetime | None = None  # when a text first said who writes and how to stop
+    no_talks_until: datetime | None = None  # after a crisis
+    with_staff: WithStaff | None = None
+    told: Mapping[str, datetime] = field(default_factory=dict)  # what people were told, and when
+    leads_to: tuple[str, ...] = ()  # what the sequence that ended last leads to
+    wants_rest: bool = False  # the parent ended it: nothing begins by itself
+    goodbye_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,6 +220,7 @@ class Pending:
     not_before: datetime | None = None
     replans: int = 0
     asked_again: bool = False
+    chosen: Choice | None = None  # the calm window that the parent chose for it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,20 +236,17 @@ class Enrollment:
     instants: Mapping[str, datetime] = field(default_factory=dict)
 
 
-# Sequences that ask nothing of the child and of no contact: all that may go during a `safeguarding` hold.
-UNDER_SAFEGUARDING = frozenset(("CARE", "RESOURCE", "ONBOARD"))
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hold:
     """Nothing proactive while it stands. Only a `conversation` ends by itself, at `until`.
 
-    `safeguarding` is narrower: it lets UNDER_SAFEGUARDING go, and stays when the other holds are released.
+    `safeguarding` is narrower: it lets sequences with the trait `under_safeguarding` go, and stays when the other
+    holds are released.
     """
 
     kind: str  # crisis | check | safety | safeguarding | conversation
-    since: datetime
-    until: datetime | None = None
+    since: Minute
+    until: Minute | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -224,6 +260,7 @@ class Thread:
     enrollments: tuple[Enrollment, ...] = ()
     key_dates: tuple[KeyDate, ...] = ()
     holds: tuple[Hold, ...] = ()
+    since: datetime | None = None  # when the parent was invited or enrolled
 
     def enrollment(self, enrollment_id: str) -> Enrollment | None:
         return next((e for e in self.enrollments if e.id == enrollment_id), None)
@@ -233,10 +270,10 @@ class Thread:
 
     def with_enrollment(self, enrollment: Enrollment) -> Thread:
         others = tuple(enrollment if e.id == enrollment.id else e for e in self.enrollments)
-        return changed(self, enrollments=others)
+        return replace(self, enrollments=others)
 
     def without_enrollment(self, enrollment_id: str) -> Thread:
-        return changed(self, enrollments=tuple(e for e in self.enrollments if e.id != enrollment_id))
+        return replace(self, enrollments=tuple(e for e in self.enrollments if e.id != enrollment_id))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -259,10 +296,14 @@ class Proposal:
     kind: Kind
     topic: Topic
     expires_at: datetime
+    budget: Budget = Budget.COMFORT
+    counted: bool = True
     closes_talk: bool = False
     asked_again: bool = False
     school_hours: bool = False
     window: tuple[datetime, datetime] | None = None
+    idea: str | None = None  # the idea that its words hold
+    turn: int = 0  # how many times this parent has had this step's words in a year
     pending: Pending | None = None  # how it stood in the agenda: a text that is planned anew goes back there
 
 
@@ -291,13 +332,18 @@ Verdict: TypeAlias = Go | NotYet | Never
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Send:
-    """Send this step now. The caller renders `step` for the family and keeps `proposal` beside the text."""
+    """Send this step now. The caller renders `step` for the family and keeps `proposal` beside the text.
+
+    `mark`: the beginning of its moment, from which what follows is counted, however late the beat came.
+    """
 
     enrollment: str
     step: Step
     cycle: int
     which: int
     due_at: datetime
+    mark: datetime
+    choices: tuple[Choice, ...] = ()
     proposal: Proposal
     reason: Reason
 
@@ -308,13 +354,14 @@ class Wait:
 
     until: datetime
     reasons: tuple[Reason, ...]
-    planned: Planned | None = None
+    planned: tuple[Planned, ...] = ()
     step: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drop:
-    """This step will not be sent. `outcome` is "dropped" or "expired"; `again` means that it is planned anew."""
+    """This step will not be sent. `outcome` is "dropped" or "expired"; `again` means that it is planned anew, from `at`
+    on, when its moment passed."""
 
     enrollment: str
     step: str
@@ -322,6 +369,7 @@ class Drop:
     outcome: str
     reason: Reason
     again: bool = False
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -338,11 +386,12 @@ class StaffTask:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ask:
-    """A question of the service itself (SL-1: stay, pause or finish) that belongs to no enrollment."""
+    """A text of the service's own that belongs to no enrollment: stay, pause or finish; the welcome; a goodbye."""
 
     step: str
     proposal: Proposal
     reason: Reason
+    mark: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -76,32 +76,24 @@ def bedtime(profile: Profile, day: date) -> int:
     return minute + _MIDNIGHT if minute < 12 * 60 else minute
 
 
-class _Book:
-    """What one family's calendar says of each day, worked out once: open spans, their instants, preferred moments."""
+class _Days:
+    """What one family's calendar says of each day under one policy, worked out once: kept with the profile itself."""
 
-    def __init__(self, profile: Profile, policy: Policy) -> None:
-        self.profile, self.policy = profile, policy
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
         self.spans: dict[date, tuple[Span, ...]] = {}
         self.instants: dict[date, tuple[tuple[datetime, datetime], ...]] = {}
         self.preferred: dict[date, datetime | None] = {}
         self.has_calm: bool | None = None
         self.calm: dict[date, tuple[Window, ...]] = {}
-        self.moments: dict[Window, tuple[datetime, ...]] = {}
+        self.marks: dict[Window, tuple[tuple[datetime, datetime], ...]] = {}
 
 
-_BOOKS: dict[tuple[int, int], _Book] = {}
-_MOST_BOOKS = 2048
-
-
-def _book(profile: Profile, policy: Policy) -> _Book:
-    """By identity: to hash a profile, field by field, costs more than most of what is looked up."""
-    key = (id(profile), id(policy))
-    book = _BOOKS.get(key)
-    if book is None:
-        if len(_BOOKS) >= _MOST_BOOKS:
-            _BOOKS.clear()
-        book = _BOOKS[key] = _Book(profile, policy)  # holds both, so that their ids stay theirs
-    return book
+def _days_of(profile: Profile, policy: Policy) -> _Days:
+    days: _Days | None = profile.days.get("windows")
+    if days is None or days.policy is not policy:
+        days = profile.days["windows"] = _Days(policy)
+    return days
 
 
 def contact_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
@@ -114,20 +106,20 @@ def contact_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ..
 
 def open_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]:
     """When a proactive text may arrive on `day`: contact hours less work, dinner, bedtime and quiet days."""
-    book = _book(profile, policy)
-    found = book.spans.get(day)
+    days = _days_of(profile, policy)
+    found = days.spans.get(day)
     if found is None:
-        found = book.spans[day] = _open_spans(profile, policy, day)
+        found = days.spans[day] = _open_spans(profile, policy, day)
     return found
 
 
 def open_instants(profile: Profile, policy: Policy, day: date) -> tuple[tuple[datetime, datetime], ...]:
     """The same as instants, end excluded."""
-    book = _book(profile, policy)
-    found = book.instants.get(day)
+    days = _days_of(profile, policy)
+    found = days.instants.get(day)
     if found is None:
         zone = profile.timezone
-        found = book.instants[day] = tuple(
+        found = days.instants[day] = tuple(
             (localtime.at_minute(day, s.start, zone), localtime.at_minute(day, s.end, zone))
             for s in open_spans(profile, policy, day)
         )
@@ -146,8 +138,9 @@ def _open_spans(profile: Profile, policy: Policy, day: date) -> tuple[Span, ...]
         quiet = Span(start=start - policy.dinner_quiet_before_minutes, end=start + policy.dinner_quiet_after_minutes)
         spans = subtract(spans, quiet)
     quiet_from = bedtime(profile, day) - policy.bed_quiet_before_minutes
-    # "Not after": the minute of bedtime - 30 itself is still allowed.
-    return subtract(spans, Span(start=quiet_from + 1, end=2 * _MIDNIGHT))
+    spans = subtract(spans, Span(start=quiet_from, end=2 * _MIDNIGHT))
+    # A shorter one is no moment: a beat that comes a little late would already be past it.
+    return tuple(span for span in spans if span.end - span.start >= policy.moment_least_minutes)
 
 
 def is_open(profile: Profile, policy: Policy, at: datetime) -> bool:
@@ -156,6 +149,12 @@ def is_open(profile: Profile, policy: Policy, at: datetime) -> bool:
         if start <= at < end:
             return True
     return False
+
+
+def open_since(profile: Profile, policy: Policy, at: datetime) -> datetime:
+    """The beginning of the open span that `at` lies in, or `at` itself outside of all."""
+    day = localtime.local_date(at, profile.timezone)
+    return next((start for start, end in open_instants(profile, policy, day) if start <= at < end), at)
 
 
 def next_open(profile: Profile, policy: Policy, at: datetime, *, days: int = 60) -> datetime | None:
@@ -197,7 +196,7 @@ def end_of_open(profile: Profile, policy: Policy, at: datetime) -> datetime:
 
 def preferred_moment(profile: Profile, policy: Policy, day: date) -> datetime | None:
     """The first open moment of `day` from the preferred time on, else the day's first one."""
-    known = _book(profile, policy).preferred
+    known = _days_of(profile, policy).preferred
     if day not in known:
         known[day] = _preferred(profile, policy, day)
     return known[day]
@@ -259,16 +258,16 @@ def _family_rhythm(profile: Profile, policy: Policy, day: date) -> tuple[Span, .
 
 def _has_any(profile: Profile, policy: Policy) -> bool:
     """Does an ordinary week have any calm piece at all?"""
-    book = _book(profile, policy)
-    if book.has_calm is None:
+    days = _days_of(profile, policy)
+    if days.has_calm is None:
         monday = date(2024, 1, 1)
-        book.has_calm = any(_derived(profile, policy, monday + n * _DAY) for n in range(7))
-    return book.has_calm
+        days.has_calm = any(_derived(profile, policy, monday + n * _DAY) for n in range(7))
+    return days.has_calm
 
 
 def calm_windows(thread: Thread, policy: Policy, day: date) -> tuple[Window, ...]:
     """The calm windows of `day`, in order. Days that are wrong for a talk are the gate's business."""
-    known = _book(thread.profile, policy).calm
+    known = _days_of(thread.profile, policy).calm
     found = known.get(day)
     if found is None:
         found = known[day] = _as_windows(_calm_pieces(thread.profile, policy, day), policy, day)
@@ -306,30 +305,38 @@ def _session_holes(thread: Thread, policy: Policy, day: date) -> Iterator[Span]:
                 yield Span(start=minute - clear, end=minute + clear)
 
 
-def send_moment(thread: Thread, policy: Policy, window: Window, *, not_before: datetime) -> datetime | None:
-    """When to text ahead of `window` (§5.2 rule 4): the open five-minute mark nearest to start − lead.
+def send_moment(
+    thread: Thread, policy: Policy, window: Window, *, not_before: datetime
+) -> tuple[datetime, datetime] | None:
+    """When to text ahead of `window` (§5.2 rule 4): from the open five-minute mark nearest to start − lead, until the
+    last useful minute, end excluded.
 
-    Between start − 120 and start − 20 minutes and not before `not_before`; ties go to the earlier mark.
-    None when no mark is open: the window is skipped.
+    The mark lies between start − 120 minutes and start − 20, not before `not_before`; ties go to the earlier one.
+    The moment ends at start − 20 or with the open span, and lasts `moment_least_minutes` or more. None when there is
+    no such mark: the window is skipped.
     """
-    book = _book(thread.profile, policy)
-    found = book.moments.get(window)
+    days = _days_of(thread.profile, policy)
+    found = days.marks.get(window)
     if found is None:
-        found = book.moments[window] = _send_moments(thread.profile, policy, window)
-    return next((moment for moment in found if moment >= not_before), None)
+        found = days.marks[window] = _marks(thread.profile, policy, window)
+    return next((moment for moment in found if moment[0] >= not_before), None)
 
 
-def _send_moments(profile: Profile, policy: Policy, window: Window) -> tuple[datetime, ...]:
-    """All open marks ahead of `window`, the best first."""
+def _marks(profile: Profile, policy: Policy, window: Window) -> tuple[tuple[datetime, datetime], ...]:
+    """All moments ahead of `window`, the best first."""
     target = window.start - policy.lead_minutes
     first = -(-(window.start - policy.lead_most_minutes) // policy.step_minutes) * policy.step_minutes
     last = window.start - policy.lead_least_minutes
-    marks = [m for m in range(first, last + 1, policy.step_minutes) if m >= 0]
+    marks = [m for m in range(first, last, policy.step_minutes) if m >= 0]
     spans = open_spans(profile, policy, window.day)
+    ends = {m: min(s.end, last) for m in marks for s in spans if s.start <= m < s.end}
     return tuple(
-        localtime.at_minute(window.day, mark, profile.timezone)
-        for mark in sorted(marks, key=lambda m: (abs(m - target), m))
-        if any(s.start <= mark < s.end for s in spans)
+        (
+            localtime.at_minute(window.day, mark, profile.timezone),
+            localtime.at_minute(window.day, ends[mark], profile.timezone),
+        )
+        for mark in sorted(ends, key=lambda m: (abs(m - target), m))
+        if ends[mark] - mark >= policy.moment_least_minutes
     )
 
 

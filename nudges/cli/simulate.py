@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +45,7 @@ class Request:
     keys: str
     script: Path | None
     policy: Path | None
+    lag: float = 0
 
     def first(self, inputs: Inputs) -> datetime:
         """The first instant, in the family's zone."""
@@ -63,6 +64,7 @@ class Request:
 @click.option("--days", type=click.IntRange(1, 3660), required=True)
 @click.option("--script", "script_path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--policy", "policy_path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--lag", type=click.FloatRange(0, 3600), default=0, help="Seconds that every look comes too late.")
 @click.option("--pictures", type=click.Path(file_okay=False, path_type=Path), help="Draw each year into this folder.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of a table.")
 def simulate(
@@ -73,13 +75,14 @@ def simulate(
     days: int,
     script_path: Path | None,
     policy_path: Path | None,
+    lag: float,
     pictures: Path | None,
     as_json: bool,
 ) -> None:
     """Simulate the texts of one family, or of a folder of families, over DAYS days; see docs/simulate.md."""
     if (profile_path is None) == (families is None):
         raise click.UsageError("give either --profile FILE or --families DIR")
-    request = Request(start=start, days=days, keys=sequence_keys, script=script_path, policy=policy_path)
+    request = Request(start=start, days=days, keys=sequence_keys, script=script_path, policy=policy_path, lag=lag)
     try:
         if families is not None:
             _table(families, request, pictures)
@@ -93,7 +96,7 @@ def simulate(
 
 def _one(path: Path, request: Request, pictures: Path | None, *, as_json: bool) -> None:
     inputs = _read(path, request.keys, request.script, request.policy)
-    events = _events(inputs, request.first(inputs), request.days)
+    events = _events(inputs, request.first(inputs), request.days, request.lag)
     if pictures is not None:
         events = iter(_drawn(path, inputs, request, list(events), pictures))
     for event in events:
@@ -108,7 +111,7 @@ def _table(folder: Path, request: Request, pictures: Path | None) -> None:
     table = Table("family", "texts", "questions", "talks", "dropped", "staff tasks", "holds", box=None)
     for path in track(paths, description="Simulating", console=Console(stderr=True)):
         inputs = _read(path, request.keys, request.script, request.policy)
-        events = list(_events(inputs, request.first(inputs), request.days))
+        events = list(_events(inputs, request.first(inputs), request.days, request.lag))
         if pictures is not None:
             _drawn(path, inputs, request, events, pictures)
         table.add_row(path.stem, *(str(n) for n in _counts(events)))
@@ -154,7 +157,7 @@ def _read(profile_path: Path, keys: str, script_path: Path | None, policy_path: 
     return Inputs(family=family, sequences=sequences, acts=acts, policy=policy.parse(overrides, where=where))
 
 
-def _events(inputs: Inputs, start: datetime, days: int) -> Iterator[dict[str, Any]]:
+def _events(inputs: Inputs, start: datetime, days: int, lag: float = 0) -> Iterator[dict[str, Any]]:
     library = _library()
     unknown = [key for key in inputs.sequences if key not in library.sequences]
     if unknown or not inputs.sequences:
@@ -175,6 +178,7 @@ def _events(inputs: Inputs, start: datetime, days: int) -> Iterator[dict[str, An
         script=inputs.acts,
         screen=lambda text: _danger(text, lang),
         leaves=intents.leaves,
+        lag=timedelta(seconds=lag),
     )
 
 

@@ -17,7 +17,7 @@ from nudges.families.withdrawing import withdraw_queued
 from nudges.ledger import record
 from nudges.models.family import Family, KeyDate, Parent
 from nudges.models.program import Program
-from schedules import lifecycle
+from schedules import lifecycle, localtime
 
 KINDS = ("session", "break_start", "crisis_report", "court", "next_review", "consult", "visit")
 
@@ -40,7 +40,7 @@ def pause(
         raise EnrollError("Only a parent who gets texts can be paused.")
     if until is not None and until <= now:
         raise EnrollError("The pause should end in the future.")
-    thread = lifecycle.pause(snapshots.thread_of(session, parent), until, now)
+    thread = lifecycle.pause(snapshots.thread_of(session, parent), until, localtime.minute(now))
     snapshots.save_or_raise(session, parent, thread, now=now)
     details = {"until": None if until is None else until.isoformat()}
     _record(session, parent, "parent.paused", now=now, staff_id=staff_id, by=by, details=details)

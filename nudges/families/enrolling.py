@@ -20,7 +20,7 @@ from nudges.library import signing, texts
 from nudges.models.family import Family, FamilyStaff, Parent
 from nudges.models.program import Program
 from nudges.models.sequences import Enrollment, SequenceVersion, StepOutcome
-from schedules import entry, leaving, lifecycle, profile
+from schedules import entry, leaving, lifecycle, localtime, profile
 from schedules.policy import Policy
 from schedules.values import Drop
 
@@ -140,15 +140,16 @@ def start_sequence(
         return running
     version = _signed_version(session, parent.program_id, key)
     thread, policy = snapshots.thread_of(session, parent), _policy(session, parent)
-    why_not = None if only else entry.refusal(key, thread, policy, now)
+    sequence, minute = snapshots.sequence_of(session, version.id), localtime.minute(now)
+    why_not = None if only else entry.refusal(sequence, thread, policy, minute)
     if why_not is not None:
         raise EnrollError(why_not.words)
     row = _stored(session, Enrollment(parent_id=parent.id, sequence_key=key, version_id=version.id, started_at=now))
     thread = lifecycle.enroll(
         thread,
-        snapshots.sequence_of(session, version.id),
+        sequence,
         enrollment_id=str(row.id),
-        now=now,
+        now=minute,
         policy=policy,
         at_step=at_step,
         only=only,
@@ -157,7 +158,7 @@ def start_sequence(
     )
     snapshots.save_or_raise(session, parent, thread, now=now)
     if not only:
-        _ask_for_date(session, parent, entry.missing_date(key, thread), now=now)
+        _ask_for_date(session, parent, entry.missing_date(sequence, thread), now=now)
     details = {"version": version.number, "at_step": at_step}
     _record_start(session, parent, key, details, staff_id=staff_id, now=now)
     return row

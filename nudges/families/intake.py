@@ -28,7 +28,7 @@ from nudges.models.family import Consent, Family, FamilyStaff, ImportedParent, K
 from nudges.models.program import Program, Staff
 from nudges.models.safety import Hold, Task
 from nudges.models.sequences import Enrollment, SequenceVersion
-from schedules import entry, lifecycle, profile, state, values
+from schedules import entry, lifecycle, localtime, profile, state, values
 from schedules.localtime import to_utc
 
 BATCH: Final = 500  # rows in one transaction: a STOP waits no longer than one batch takes
@@ -225,10 +225,12 @@ class Beginnings:
                 refused.append(why_not or f"This program has no published sequence {key}.")
                 continue
             sequence = snapshots.sequence_of(self.session, version.id)
-            enrolled = lifecycle.enroll(thread, sequence, enrollment_id=key, now=self.now, policy=self.policy)
+            enrolled = lifecycle.enroll(
+                thread, sequence, enrollment_id=key, now=localtime.minute(self.now), policy=self.policy
+            )
             enrollment = enrolled.enrollment(key)
             assert enrollment is not None
-            asks = entry.missing_date(key, enrolled)
+            asks = entry.missing_date(sequence, enrolled)
             starts.append(
                 Start(key=key, version=version, state=_encoded(state.enrollment_to_json(enrollment)), asks=asks)
             )
@@ -241,7 +243,10 @@ class Beginnings:
             self._unfit[key] = self._unfit_for_all(key)
         if self._unfit[key] is not None:
             return self._unfit[key]
-        refusal = entry.refusal(key, thread, self.policy, self.now)
+        version = self._version(key)
+        assert version is not None
+        sequence = snapshots.sequence_of(self.session, version.id)
+        refusal = entry.refusal(sequence, thread, self.policy, localtime.minute(self.now))
         return None if refusal is None else refusal.words
 
     def _unfit_for_all(self, key: str) -> str | None:
@@ -274,7 +279,11 @@ def _thread(row: Row) -> values.Thread:
         status="active",
         key_dates=tuple(
             values.KeyDate(
-                kind=given.kind, nth=given.nth, at=given.at, status="set", date_only=given.on_date is not None
+                kind=given.kind,
+                nth=given.nth,
+                at=localtime.minute(given.at),
+                status="set",
+                date_only=given.on_date is not None,
             )
             for given in row.dates
         ),

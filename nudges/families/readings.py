@@ -22,7 +22,7 @@ from nudges.models.family import FamilyStaff, KeyDate, Parent
 from nudges.models.program import Staff
 from nudges.models.safety import Hold
 from nudges.models.sequences import Enrollment, SequenceVersion
-from schedules import state, values
+from schedules import localtime, state, values
 
 # Spelled out in the statement, or SQLite does not see that the partial index holds them.
 _PLANNED: Final = [literal(status, literal_execute=True) for status in ("active", "paused")]
@@ -280,7 +280,9 @@ def _named(enrolled: Sequence[Enrolled]) -> tuple[Enrolled, ...]:
 def _key_dates(session: Session, parents: str) -> Mapping[int, list[values.KeyDate]]:
     found: defaultdict[int, list[values.KeyDate]] = defaultdict(list)
     for parent_id, kind, nth, at, status, on_date in session.connection().execute(_KEY_DATES, {"parents": parents}):
-        key_date = values.KeyDate(kind=kind, nth=nth, at=at, status=status, date_only=on_date is not None)
+        key_date = values.KeyDate(
+            kind=kind, nth=nth, at=localtime.minute(at), status=status, date_only=on_date is not None
+        )
         found[parent_id].append(key_date)
     return found
 
@@ -290,7 +292,14 @@ def _holds(session: Session, families: str) -> Mapping[int, list[tuple[int | Non
     found: defaultdict[int, list[tuple[int | None, values.Hold]]] = defaultdict(list)
     for family_id, scope, parent_id, kind, since, until in session.connection().execute(_HOLDS, {"families": families}):
         whose = None if scope == "family" else parent_id
-        found[family_id].append((whose, values.Hold(kind=kind, since=since, until=until)))
+        found[family_id].append(
+            (
+                whose,
+                values.Hold(
+                    kind=kind, since=localtime.minute(since), until=None if until is None else localtime.minute(until)
+                ),
+            )
+        )
     return found
 
 

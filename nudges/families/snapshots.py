@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, attributes
 
 from nudges.models import family, safety, sequences
 from nudges.models.program import Program
-from schedules import catalog, plan, policy, profile, state, values
+from schedules import catalog, localtime, plan, policy, profile, state, values
 
 # These are asked for every text that comes in, and building a statement costs more than the database does.
 _LOCKED: Final = (
@@ -92,6 +92,7 @@ def threads_of(
             enrollments=tuple(enrollments[parent.id]),
             key_dates=tuple(key_dates[parent.id]),
             holds=tuple(holds[parent.id]),
+            since=parent.created_at,
         )
         for parent in parents
     }
@@ -106,7 +107,7 @@ def save(
     they did in `was`, the thread as it was read. After False the caller rolls back (see StaleParent).
     """
     program = session.get_one(Program, parent.program_id)
-    look = plan.look(thread, policy_of(program), now)
+    thread, look = plan.noted(thread, policy_of(program), localtime.minute(now))
     columns: dict[str, Any] = {
         "state": state.pace_to_json(thread.pace),
         "status": thread.status,
@@ -223,9 +224,20 @@ def _key_dates(session: Session, ids: Iterable[int]) -> Mapping[int, list[values
     found: defaultdict[int, list[values.KeyDate]] = defaultdict(list)
     for row in session.scalars(_KEY_DATES, {"parents": list(ids)}):
         found[row.parent_id].append(
-            values.KeyDate(kind=row.kind, nth=row.nth, at=row.at, status=row.status, date_only=row.on_date is not None)
+            values.KeyDate(
+                kind=row.kind,
+                nth=row.nth,
+                at=localtime.minute(row.at),
+                status=row.status,
+                date_only=row.on_date is not None,
+            )
         )
     return found
+
+
+def _hold(row: safety.Hold) -> values.Hold:
+    until = None if row.until is None else localtime.minute(row.until)
+    return values.Hold(kind=row.kind, since=localtime.minute(row.placed_at), until=until)
 
 
 def _holds(session: Session, parents: Sequence[family.Parent]) -> Mapping[int, list[values.Hold]]:
@@ -235,5 +247,5 @@ def _holds(session: Session, parents: Sequence[family.Parent]) -> Mapping[int, l
     for parent in parents:
         for row in rows:
             if row.family_id == parent.family_id and (row.scope == "family" or row.parent_id == parent.id):
-                found[parent.id].append(values.Hold(kind=row.kind, since=row.placed_at, until=row.until))
+                found[parent.id].append(_hold(row))
     return found

@@ -20,7 +20,7 @@ from nudges.models.messages import Inbound, Outbox
 from nudges.models.program import Program
 from nudges.models.safety import LedgerEntry
 from nudges.models.sequences import Enrollment, StepOutcome
-from schedules import plan, render
+from schedules import localtime, render, run
 from schedules.catalog import Idea
 from schedules.values import Thread
 
@@ -78,7 +78,7 @@ def coming(session: Session, parent: Parent, *, now: datetime, ideas: Sequence[I
     policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
     thread = snapshots.thread_of(session, parent)
     values = wording.values_for(session, parent, thread, now=now, ideas=ideas)
-    forecasts = plan.forecast(thread, policy, now, count=PLANNED)
+    forecasts = run.forecast(thread, policy, localtime.minute(now), count=PLANNED)
     return [
         Entry(
             at=forecast.at,
@@ -95,7 +95,7 @@ def coming(session: Session, parent: Parent, *, now: datetime, ideas: Sequence[I
     ]
 
 
-def _words(forecast: plan.Forecast, thread: Thread, values: dict[str, str]) -> str | None:
+def _words(forecast: run.Forecast, thread: Thread, values: dict[str, str]) -> str | None:
     if forecast.step.texts is None:
         return None
     try:

@@ -21,7 +21,7 @@ from schedules.values import Thread
 # The core's words for dates, hours and small ideas, for callers that write a sentence of their own.
 date_words = fillings.date_words
 clock_words = fillings.clock_words
-idea_on_request = fillings.idea_on_request
+next_idea = fillings.next_idea
 session_of = fillings.session_of
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
@@ -21,7 +21,7 @@ from nudges.library import signing
 from nudges.library import texts as library_texts
 from nudges.models.family import Parent
 from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion, StepOutcome
-from schedules import answers, localtime, render
+from schedules import answers, localtime, pacing, render
 from schedules.answers import End, Outcome, Reply, Start
 from schedules.values import Sequence, Texts, Thread
 from schedules.words import Word
@@ -65,7 +65,7 @@ def _apply(received: Received, *, how: str) -> Handled | None:
         thread,
         received.text,
         snapshots.policy_of(received.sender.program),
-        now,
+        localtime.minute(now),
         library=LiveSequences(session, parent.program_id),
     )
     if not outcome.understood:
@@ -218,9 +218,17 @@ class _Keeper:
             return reply.texts
         system = self.received.deps.library.system
         if reply.system == "idea":
-            idea = wording.idea_on_request(thread, self.received.deps.library.ideas)
-            return idea.texts if idea is not None else system["person_soon"]
+            return self.idea(thread) or system["person_soon"]
         return system.get(reply.system or "", system["thanks"])
+
+    def idea(self, thread: Thread) -> Texts | None:
+        """The family's next idea, remembered so that it does not come again soon."""
+        idea = wording.next_idea(thread, self.received.deps.library.ideas, self.now)
+        if idea is None:
+            return None
+        pace = pacing.had_idea(thread.pace, idea.id, localtime.minute(self.now))
+        snapshots.save_or_raise(self.session, self.parent, replace(thread, pace=pace), now=self.now)
+        return idea.texts
 
     def values(self, reply: Reply, thread: Thread) -> dict[str, str]:
         if reply.until is None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from nudges.families import wording
-from schedules import leaving, notice, plan, render
+from schedules import leaving, localtime, notice, plan, render
 from schedules.catalog import Library
 from schedules.policy import Policy
 from schedules.values import Ask, Drop, Finish, Idle, Onward, Proposal, Reason, Send, StaffTask, Texts, Thread, Wait
@@ -87,9 +87,10 @@ class _Working:
         self.for_staff: list[ForStaff] = []
 
     def run(self, thread: Thread) -> Course:
+        now = localtime.minute(self.now)
         for _ in range(MOST_DECISIONS):
-            decision = plan.decide(thread, self.policy, self.now)
-            after = plan.advance(thread, decision, self.policy, self.now)
+            decision = plan.decide(thread, self.policy, now)
+            after = plan.advance(thread, decision, self.policy, now)
             if isinstance(decision, Wait | Idle):
                 return self.course(after, self.look(thread, after, decision))
             thread = self.carry_out(thread, after, decision)
@@ -97,9 +98,7 @@ class _Working:
 
     def look(self, before: Thread, after: Thread, decision: Wait | Idle) -> plan.Look:
         """When to look next. Only a talk that was planned for another window than now makes a second look differ."""
-        if before.pace.planned in (None, after.pace.planned):
-            return plan.look_after(decision, self.now)
-        return plan.look(after, self.policy, self.now)
+        return plan.look_after(decision, self.now)
 
     def course(self, thread: Thread, look: plan.Look) -> Course:
         return Course(

@@ -12,7 +12,7 @@ from nudges.models.family import Family, Parent
 from nudges.models.program import Program
 from nudges.models.sequences import Enrollment, SequenceRow
 from nudges.studio.versions import running
-from schedules import lifecycle, plan
+from schedules import lifecycle, localtime, run
 from schedules.policy import Policy
 from schedules.values import Sequence, Thread
 
@@ -71,7 +71,7 @@ def _impact(
 
 
 def _coming(thread: Thread, old: Sequence, new: Sequence, policy: Policy, now: datetime) -> tuple[Coming, ...]:
-    forecasts = plan.forecast(thread, policy, now, count=NEXT_TEXTS)
+    forecasts = run.forecast(thread, policy, localtime.minute(now), count=NEXT_TEXTS)
     return tuple(
         Coming(
             step=forecast.step.id,

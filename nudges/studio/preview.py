@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from nudges.families import snapshots, wording
 from nudges.models.family import Parent
 from nudges.models.program import Program
-from schedules import lifecycle, plan, render
+from schedules import lifecycle, localtime, render, run
 from schedules.catalog import Idea
 from schedules.policy import Policy
 from schedules.values import Reason, Sequence, Step, Thread
@@ -39,7 +39,7 @@ def for_parent(
     """The texts of `sequence`, were this parent enrolled now and never answered."""
     policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
     thread = preview(sequence, snapshots.thread_of(session, parent), policy, now)
-    coming = plan.forecast(thread, policy, now, count=SHOWN)
+    coming = run.forecast(thread, policy, localtime.minute(now), count=SHOWN, ideas=tuple(ideas))
     values = wording.values_for(session, parent, thread, now=now, ideas=ideas)
     return [_preview_text(forecast, thread, values) for forecast in coming if forecast.sequence == sequence.key]
 
@@ -47,10 +47,10 @@ def for_parent(
 def preview(sequence: Sequence, thread: Thread, policy: Policy, now: datetime) -> Thread:
     """The thread with `sequence` begun at `now`: as it stands otherwise, so that caps and gaps count."""
     fresh = lifecycle.leave(thread, sequence.key)
-    return lifecycle.enroll(fresh, sequence, enrollment_id=PREVIEWED, now=now, policy=policy)
+    return lifecycle.enroll(fresh, sequence, enrollment_id=PREVIEWED, now=localtime.minute(now), policy=policy)
 
 
-def _preview_text(forecast: plan.Forecast, thread: Thread, values: dict[str, str]) -> PreviewText:
+def _preview_text(forecast: run.Forecast, thread: Thread, values: dict[str, str]) -> PreviewText:
     text, parts, missing = None, 0, None
     if forecast.step.texts is not None:
         try:

@@ -19,7 +19,7 @@ from nudges.models.program import Heartbeat, Lane, Program
 from nudges.models.safety import Task
 from nudges.upkeep import beats
 from nudges.upkeep.readiness import MOST_BACKLOG, backlog_age
-from schedules import localtime, plan
+from schedules import localtime, run
 
 DAYS: Final = 14
 SAMPLE: Final = 100  # parents whose plan is looked into; a larger program is scaled up from them
@@ -99,7 +99,7 @@ def _expected(session: Session, program: Program, ids: Sequence[int], now: datet
     policy = snapshots.policy_of(program)
     parents = session.scalars(select(Parent).where(Parent.id.in_(ids))).all()
     for thread in snapshots.threads_of(session, parents).values():
-        for text in plan.forecast(thread, policy, now, count=MOST_TEXTS):
+        for text in run.forecast(thread, policy, localtime.minute(now), count=MOST_TEXTS):
             if text.at > now + timedelta(days=DAYS):
                 break
             counts[localtime.local(text.at, program.timezone).date()] += 1
