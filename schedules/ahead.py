@@ -155,7 +155,13 @@ def awaits(thread: Thread, policy: Policy) -> Iterator[tuple[Enrollment, str, da
 
 
 def awaited(thread: Thread, outlook: Outlook, policy: Policy, now: Minute) -> Decision | None:
-    """A date that did not come in time: a person asks for it."""
+    """A date that did not come in time, or a question that must be settled: a person asks."""
+    unsettled = _unsettled_by(thread, policy)
+    if unsettled is not None and now >= unsettled and not _told(thread, "unsettled", policy, now):
+        asked = thread.pace.question.step if thread.pace.question is not None else ""
+        return task(
+            "unsettled", f"{asked} has no answer, and nothing else is asked before: ask the parent", "Unsettled."
+        )
     for enrollment, kind, by in awaits(thread, policy):
         code = f"awaits {kind} {enrollment.sequence.key}"
         if now < by or _told(thread, code, policy, now):
@@ -165,8 +171,25 @@ def awaited(thread: Thread, outlook: Outlook, policy: Policy, now: Minute) -> De
     return None
 
 
+def _unsettled_by(thread: Thread, policy: Policy) -> datetime | None:
+    """By when a question that must be settled is a person's to ask."""
+    question = thread.pace.question
+    if question is None or not question.settles:
+        return None
+    return question.asked_at + timedelta(days=policy.date_days)
+
+
+def unsettled_by(thread: Thread, policy: Policy) -> datetime | None:
+    """The latest day of an open question that must be settled: then a person is told, and again after some weeks."""
+    by, told = _unsettled_by(thread, policy), thread.pace.told.get("unsettled")
+    return by if by is None or told is None else max(by, told + timedelta(days=policy.tell_again_days))
+
+
 def looks(thread: Thread, policy: Policy, now: datetime) -> Iterator[tuple[datetime, Reason]]:
     """When to look again because of what a person has to bring."""
+    unsettled = unsettled_by(thread, policy)
+    if unsettled is not None:
+        yield unsettled, Reason(code="unsettled", words="A question must be answered or settled first.")
     for enrollment, kind, by in awaits(thread, policy):
         told = thread.pace.told.get(f"awaits {kind} {enrollment.sequence.key}")
         at = by if told is None else max(by, told + timedelta(days=policy.tell_again_days))

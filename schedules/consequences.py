@@ -378,7 +378,8 @@ def _faq(draft: Draft, context: _Context, effect: Effect) -> None:
 
 def _exit(draft: Draft, context: _Context, effect: Effect) -> None:
     draft.end(context.enrollment, effect.args[0] if effect.args else "the parent has had enough")
-    draft.pace(wants_rest=True)
+    # Where nothing else runs, the reply that says so is the goodbye.
+    draft.pace(wants_rest=True, goodbye_at=draft.thread.pace.goodbye_at if draft.thread.enrollments else draft.now)
 
 
 def _discreet(draft: Draft, context: _Context, effect: Effect) -> None:

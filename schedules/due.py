@@ -26,6 +26,7 @@ class Due:
     at: datetime
     latest: datetime | None = None
     before_event: datetime | None = None
+    slowed: bool = False  # silence or a wish for less has put it off
 
 
 # ---------------------------------------------------------------- when a step is due
@@ -62,9 +63,9 @@ def _counted(pending: Pending, place: _Place, thread: Thread, policy: Policy) ->
     if when.anchor is Anchor.GATE:
         return _gate_holds(when, place.enrollment, thread, policy)
     if pending.base is not None:
-        return Due(at=_from_base(pending.base, place, thread, policy))
+        return _due_from_base(pending.base, place, thread, policy)
     if when.anchor in (Anchor.ENROLLED, Anchor.STEP, Anchor.TRY, Anchor.ANSWER):
-        return Due(at=_from_base(place.enrollment.started_at, place, thread, policy))
+        return _due_from_base(place.enrollment.started_at, place, thread, policy)
     return _from_key_date(pending, when, thread, policy)
 
 
@@ -99,6 +100,12 @@ def _from_key_date(pending: Pending, when: When, thread: Thread, policy: Policy)
     leads = when.anchor in EVENTS and (when.offset_days < 0 or when.offset_hours < 0)
     latest = localtime.plus_wall(date.at, zone, hours=when.latest_hours) if when.latest_hours else None
     return Due(at=at, latest=latest, before_event=date.at if leads else None)
+
+
+def _due_from_base(base: datetime, place: _Place, thread: Thread, policy: Policy) -> Due:
+    repeats = place.when.every_days is not None
+    slowed = not repeats and _days(base, place, thread, policy) > place.when.offset_days
+    return Due(at=_from_base(base, place, thread, policy), slowed=slowed)
 
 
 def _from_base(base: datetime, place: _Place, thread: Thread, policy: Policy) -> datetime:

@@ -231,7 +231,7 @@ def _why_wrong_day(p: Proposal, thread: Thread, policy: Policy, at: datetime) ->
     day = localtime.local_date(at, profile.timezone)
     if calendar.is_quiet(profile, day):
         return "quiet_day", "this is a quiet day of the family."
-    needs_child = p.kind in (Kind.TALK, Kind.IDEA)
+    needs_child = p.kind in (Kind.TALK, Kind.IDEA) or p.window is not None
     if needs_child and profile.custody.pattern == "none":
         return "no_contact", "the child is not with this parent."
     if p.kind is Kind.TALK and profile.custody.pattern == "supervised":

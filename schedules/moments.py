@@ -113,7 +113,7 @@ def overtakes(candidate: Candidate, coming: Sequence[Candidate]) -> bool:
         and other.step.id != candidate.step.id
         and not is_free_of_order(other)
         and _comes_before(other, candidate)
-        and other.at is not None
+        and (other.at is not None or other.reason.code == "unsettled")
         for other in coming
     )
 
@@ -279,6 +279,9 @@ def going(base: Candidate, at: datetime, thread: Thread, obstacles: tuple[Reason
     if not obstacles and moved > 0:
         words = f"Due {said}: its date moved by {moved} days with its sequence, which had to wait."
         return Reason(code="due", words=words, inputs={**inputs, "moved_days": str(moved)})
+    if not obstacles and base.due.slowed:
+        words = f"Due {said}: texts come more slowly, since questions went unanswered or fewer were wished for."
+        return Reason(code="due", words=words, inputs=inputs)
     if not obstacles:
         return Reason(code="due", words=f"Due {said}, and nothing stands in the way.", inputs=inputs)
     causes = " Then: ".join(_cause(reason).capitalize() for reason in obstacles[-3:])

@@ -98,10 +98,10 @@ def _waiting(thread: Thread, decision: Wait | Idle, policy: Policy, now: Minute)
     words = decision.reasons[0].words
     if isinstance(decision, Wait) and decision.step is not None:
         return _planned(thread, decision, words)
-    return _asked(thread, decision, words) or _left(thread, decision, policy, words)
+    return _asked(thread, decision, policy, words) or _left(thread, decision, policy, words)
 
 
-def _asked(thread: Thread, decision: Wait | Idle, words: str) -> Standing | None:
+def _asked(thread: Thread, decision: Wait | Idle, policy: Policy, words: str) -> Standing | None:
     """Somebody has been asked: a person of the program, or the parent."""
     pace, question = thread.pace, thread.pace.question
     if pace.with_staff is not None:
@@ -110,7 +110,8 @@ def _asked(thread: Thread, decision: Wait | Idle, words: str) -> Standing | None
     if pace.stay_asked_at is not None:
         return Standing(state="awaiting", reason=words, owner="parent", by=_until(decision))
     if question is not None:
-        return Standing(state="awaiting", reason=f"Asked {question.step}.", owner="parent", by=question.until)
+        by = ahead.unsettled_by(thread, policy) if question.settles else question.until
+        return Standing(state="awaiting", reason=f"Asked {question.step}.", owner="parent", by=by)
     return None
 
 
