@@ -21,6 +21,7 @@ from schedules.values import (
     Budget,
     Decision,
     Enrollment,
+    Finish,
     Go,
     Idle,
     Kind,
@@ -166,9 +167,18 @@ def awaited(thread: Thread, outlook: Outlook, policy: Policy, now: Minute) -> De
         code = f"awaits {kind} {enrollment.sequence.key}"
         if now < by or _told(thread, code, policy, now):
             continue
+        if code in thread.pace.told and not _is_peoples(enrollment):
+            why = f"No date came for {_DATES.get(kind, kind)}, though people were told: what else there is goes on."
+            return Finish(enrollment=enrollment.id, reason=Reason(code="no_date", words=why))
         words = f"{enrollment.sequence.title} waits for a date: {_DATES.get(kind, kind)}. Enter it, or end the sequence"
         return task(code, words, f"No date for {_DATES.get(kind, kind)} since {gate.say(by, thread)}.")
     return None
+
+
+def _is_peoples(enrollment: Enrollment) -> bool:
+    """Only a person ends what is there for safety, or what only a person begins."""
+    traits = enrollment.sequence.traits
+    return traits.staff_only or traits.budget is Budget.SAFETY
 
 
 def _unsettled_by(thread: Thread, policy: Policy) -> datetime | None:
@@ -187,6 +197,13 @@ def unsettled_by(thread: Thread, policy: Policy) -> datetime | None:
 
 def looks(thread: Thread, policy: Policy, now: datetime) -> Iterator[tuple[datetime, Reason]]:
     """When to look again because of what a person has to bring."""
+    if thread.pace.with_staff is not None:
+        patience = thread.pace.with_staff.by + timedelta(days=policy.tell_again_days)
+        yield patience, Reason(code="with_staff", words=f"A person has been asked: {thread.pace.with_staff.words}.")
+    for code, told in thread.pace.told.items():
+        if code.startswith("parked"):
+            words = "People have been told what keeps everything waiting."
+            yield told + timedelta(days=policy.tell_again_days), Reason(code="told", words=words)
     unsettled = unsettled_by(thread, policy)
     if unsettled is not None:
         yield unsettled, Reason(code="unsettled", words="A question must be answered or settled first.")
@@ -211,7 +228,7 @@ def nothing_planned(thread: Thread, parked: Sequence[Candidate], policy: Policy,
         return None
     if thread.enrollments:
         return _stuck(thread, parked, policy, now)
-    if pace.with_staff is not None or pace.goodbye_at is not None:
+    if pace.goodbye_at is not None or _waits_for_people(thread, policy, now):
         return None
     if not (pace.marks or pace.said or pace.leads_to or pace.wants_rest):
         return _told_once(
@@ -225,12 +242,23 @@ def nothing_planned(thread: Thread, parked: Sequence[Candidate], policy: Policy,
     return said or _told_once(thread, "no_goodbye", "no text can reach this parent: look at their hours", policy, now)
 
 
+def _waits_for_people(thread: Thread, policy: Policy, now: datetime) -> bool:
+    """People have their time, and some weeks more; then what leads on does not wait for them any longer."""
+    asked = thread.pace.with_staff
+    return asked is not None and now < asked.by + timedelta(days=policy.tell_again_days)
+
+
 def _stuck(thread: Thread, parked: Sequence[Candidate], policy: Policy, now: datetime) -> Decision | None:
     """Steps that only a person can open the way for."""
     why = next((c.reason for c in parked if c.at is None and c.reason.code not in _PARKED_BY_ITSELF), None)
     if why is None:
         return None
     cause = why.words.split(": ", 1)[-1].rstrip(".")
+    if f"parked {why.code}" in thread.pace.told and not _told(thread, f"parked {why.code}", policy, now):
+        ends = next((e for e in thread.enrollments if not _is_peoples(e)), None)
+        if ends is not None:
+            words = f"Nothing could go for weeks, though people were told: {cause}."
+            return Finish(enrollment=ends.id, reason=Reason(code="stuck", words=words))
     return _told_once(thread, f"parked {why.code}", f"nothing can go to this parent: {cause}", policy, now)
 
 

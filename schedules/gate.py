@@ -323,6 +323,10 @@ def _school(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdic
     """A text that sends to school: in term, on weekdays, while the office is open (PR-24)."""
     if not p.school_hours or windows.is_school_office_open(thread.profile, policy, at):
         return None
+    if not windows.meets_school_office(thread.profile, policy, at):
+        # A parent who is at work whenever the office is open reads it on a school day's evening.
+        if calendar.is_term(thread.profile, localtime.local_date(at, thread.profile.timezone)):
+            return None
     until = windows.next_school_office(thread.profile, policy, at)
     return _until(thread, until, "school_closed", "the school's office is closed.")
 

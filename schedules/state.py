@@ -34,6 +34,12 @@ def pace_from_json(data: Mapping[str, Any]) -> Pace:
     return _CONVERTER.structure(data, Pace)
 
 
+def last_text_at(data: Mapping[str, Any]) -> datetime | None:
+    """When the last text of a stored pace went; none when that is long ago."""
+    marks = data.get("marks", ())
+    return datetime.fromisoformat(marks[-1]["at"]) if marks else None
+
+
 def enrollment_to_json(enrollment: Enrollment) -> dict[str, Any]:
     """Agenda, cycles, facts, instants, and the start that steps count from, which a rest moves."""
     return {

@@ -217,6 +217,19 @@ def is_school_office_open(profile: Profile, policy: Policy, at: datetime) -> boo
     return calendar.is_term(profile, shown.date()) and office.start <= shown.hour * 60 + shown.minute < office.end
 
 
+def meets_school_office(profile: Profile, policy: Policy, at: datetime, *, days: int = 14) -> bool:
+    """Is there, within `days`, a school day with a moment that is open for the family and for the school's office?
+    True also when there is no school day at all: that is no fault of the family's hours."""
+    today, office = localtime.local_date(at, profile.timezone), policy.school_office
+    term = [day for n in range(days) if calendar.is_term(profile, day := today + n * _DAY)]
+    least = policy.moment_least_minutes
+    return not term or any(
+        min(span.end, office.end) - max(span.start, office.start) >= least
+        for day in term
+        for span in open_spans(profile, policy, day)
+    )
+
+
 def next_school_office(profile: Profile, policy: Policy, at: datetime, *, days: int = 120) -> datetime | None:
     """When the school's office opens next after `at`; none within `days` (a long summer has 90)."""
     today = localtime.local_date(at, profile.timezone)

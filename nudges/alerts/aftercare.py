@@ -8,14 +8,14 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nudges.alerts import holds
 from nudges.alerts.acknowledging import AlertError
 from nudges.families import enrolling
 from nudges.models.family import Parent
-from nudges.models.on_call import StaffDuty
 from nudges.models.safety import Alert
 from nudges.models.sequences import Enrollment
 
-SEQUENCE: Final = "AFTERCRISIS"
+SEQUENCE: Final = holds.AFTERCARE
 _NOT_AFTER: Final = ("false_alarm", "fixed")
 
 
@@ -30,13 +30,7 @@ def offer(session: Session, alert: Alert, staff_id: int) -> str | None:
     )
     if session.scalar(running.limit(1)) is not None:
         return "running"
-    return "offered" if is_trained(session, staff_id) else "untrained"
-
-
-def is_trained(session: Session, staff_id: int) -> bool:
-    """Has an admin marked this person as trained in aftercare?"""
-    duty = session.get(StaffDuty, staff_id)
-    return duty is not None and duty.is_trained_in_aftercare
+    return "offered" if holds.is_trained(session, staff_id) else "untrained"
 
 
 def start(session: Session, alert: Alert, staff_id: int, *, now: datetime) -> None:

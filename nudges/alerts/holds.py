@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
-from nudges.families import care, snapshots
+from nudges.families import enrolling, snapshots
 from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.on_call import StaffDuty
 from nudges.models.program import Program, Staff
 from nudges.models.safety import Alert, AlertEvent, Hold
-from schedules import lifecycle
+from schedules import lifecycle, localtime
+from schedules.lifecycle import Path
 
 ABUSE: Final = "abuse_dv"
 SAFEGUARDING: Final = "safeguarding"
+AFTERCARE: Final = "AFTERCRISIS"  # the sequence for the time after a crisis
 CONVERSATION: Final = "conversation"
 _OF_ITS_OWN: Final = frozenset({SAFEGUARDING, CONVERSATION})  # neither stops everything, so neither moves the plan
 
@@ -41,11 +43,18 @@ class HoldError(ValueError):
     """A hold cannot be released like this; the message says what is missing."""
 
 
-class Restart(StrEnum):
-    """What happens when the last hold of a parent is gone."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Release:
+    """What a person chooses when a hold is released. Nothing resumes by itself.
 
-    CONTINUE = "continue"  # where it stopped; what was missed is shifted, never sent in a burst
-    STAY_PAUSED = "stay_paused"  # paused until somebody resumes the parent
+    `path`: aftercare, resume (at `at_step`, or where it stopped), rest (until `until`) or finish. `talks_may_go_on`:
+    somebody trained in aftercare says that talks need not rest for a month.
+    """
+
+    path: str
+    at_step: str | None = None
+    until: datetime | None = None
+    talks_may_go_on: bool = False
 
 
 def hold_family(
@@ -137,33 +146,31 @@ def open_holds(session: Session, *, family_id: int, now: datetime) -> Sequence[H
     ).all()
 
 
-def release_hold(
-    session: Session, hold: Hold, staff_id: int, reason: str, restart: Restart | str, now: datetime
-) -> bool:
-    """End a hold because a person says why. False when somebody else had ended it already.
+def release_hold(session: Session, hold: Hold, staff_id: int, reason: str, release: Release, now: datetime) -> bool:
+    """End a hold because a person says why and how. False when somebody else had ended it already.
 
     1. the release with its reason, by conditional UPDATE; the alert's thread and the ledger say who it was
-    2. parents with no other hold go on as `restart` says: from where they stopped, shifted, or paused
+    2. parents with no other hold go the chosen path; aftercare begins for the parent whom the alert is about
 
-    Raises HoldError without a reason, with an unknown restart, and for a safeguarding hold when this person is
-    neither a safeguarding lead nor an admin.
+    Raises HoldError without a reason, with a path that cannot be gone (rest without a date, a step that nobody is in),
+    for aftercare or talks without the training, and for a safeguarding hold when this person is neither a
+    safeguarding lead nor an admin. Raises EnrollError when aftercare cannot begin.
     """
     if not reason.strip():
         raise HoldError("Say why the texts may start again; the reason stays on record.")
-    if restart not in tuple(Restart):
-        raise HoldError(f"The restart should be one of: {', '.join(Restart)}.")
+    _check(session, hold, staff_id, release, now)
     if hold.kind == SAFEGUARDING and not may_clear(session, staff_id):
         raise HoldError("Only a safeguarding lead or an admin can clear a family after an abuse disclosure.")
     if not _release(session, hold, staff_id, reason.strip(), now=now):
         return False
     since = _quiet_since(session, hold)
     for parent in _touched(session, hold):
-        _restart(session, parent, Restart(restart), staff_id, since=since, now=now)
+        _go_on(session, parent, hold, release, staff_id, since=since, now=now)
     if hold.alert_id is not None:
         note = f"{hold.kind} hold released: {reason.strip()}"
         session.add(AlertEvent(alert_id=hold.alert_id, event="hold_released", staff_id=staff_id, note=note, at=now))
         session.flush()
-    _record(session, hold, f"staff:{staff_id}", "hold.released", now=now, restart=str(restart))
+    _record(session, hold, f"staff:{staff_id}", "hold.released", now=now, path=release.path)
     return True
 
 
@@ -188,21 +195,62 @@ def _release(session: Session, hold: Hold, staff_id: int, reason: str, *, now: d
     return released.rowcount == 1
 
 
-def _restart(
-    session: Session, parent: Parent, restart: Restart, staff_id: int, *, since: datetime, now: datetime
+def _check(session: Session, hold: Hold, staff_id: int, release: Release, now: datetime) -> None:
+    """Raises HoldError with what is missing for this path."""
+    if release.path not in tuple(Path):
+        raise HoldError(f"Choose how to go on: {', '.join(Path)}.")
+    if release.path == Path.REST and (release.until is None or release.until <= now):
+        raise HoldError("Say until when the texts rest: a date in the future.")
+    if (release.path == Path.AFTERCARE or release.talks_may_go_on) and not is_trained(session, staff_id):
+        raise HoldError("Only somebody trained in aftercare can start it, or let talks go on within a month.")
+    if release.at_step is not None and not _is_in_step(session, hold, release.at_step):
+        raise HoldError(f"Nobody of this family is in a sequence with the step {release.at_step}.")
+
+
+def _is_in_step(session: Session, hold: Hold, step: str) -> bool:
+    threads = snapshots.threads_of(session, _touched(session, hold)).values()
+    return any(e.sequence.step(step) is not None for thread in threads for e in thread.enrollments)
+
+
+def is_trained(session: Session, staff_id: int) -> bool:
+    """Has an admin marked this person as trained in aftercare?"""
+    duty = session.get(StaffDuty, staff_id)
+    return duty is not None and duty.is_trained_in_aftercare
+
+
+def _go_on(
+    session: Session, parent: Parent, hold: Hold, release: Release, staff_id: int, *, since: datetime, now: datetime
 ) -> None:
     parent = snapshots.locked(session, parent.id)
     thread = snapshots.thread_of(session, parent)
     if any(hold.kind not in _OF_ITS_OWN and (hold.until is None or hold.until > now) for hold in thread.holds):
         return  # another hold still stands: its release decides
-    if restart is Restart.STAY_PAUSED:
-        if parent.status == "active":
-            care.pause(session, parent, until=None, now=now, staff_id=staff_id)
+    if hold.kind in _OF_ITS_OWN:
         return
-    if parent.status == "active":
-        policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
-        thread = lifecycle.resume(thread, now, policy, since=since)
-        snapshots.save_or_raise(session, parent, thread, now=now)
+    policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
+    running = {e.id for e in thread.enrollments}
+    thread = lifecycle.released(
+        thread,
+        Path(release.path),
+        localtime.minute(now),
+        policy,
+        since=since,
+        at_step=release.at_step,
+        until=release.until,
+        talks_may_go_on=release.talks_may_go_on,
+    )
+    for gone in running - {e.id for e in thread.enrollments}:
+        reason = "the family finished after the hold"
+        enrolling.end_enrollment(session, int(gone), status="stopped", reason=reason, now=now)
+    snapshots.save_or_raise(session, parent, thread, now=now)
+    if release.path == Path.AFTERCARE and _is_whose_alert(session, hold, parent):
+        enrolling.start_sequence(session, parent, AFTERCARE, now=now, staff_id=staff_id)
+
+
+def _is_whose_alert(session: Session, hold: Hold, parent: Parent) -> bool:
+    """Aftercare is for the parent whom the alert is about; a hold without one is of its own parent."""
+    alert = session.get(Alert, hold.alert_id) if hold.alert_id is not None else None
+    return parent.id == (alert.parent_id if alert is not None else hold.parent_id)
 
 
 def _quiet_since(session: Session, hold: Hold) -> datetime:
@@ -229,10 +277,8 @@ def _touched(session: Session, hold: Hold) -> Sequence[Parent]:
     return [parent for parent in parents if hold.scope != "parent" or parent.id == hold.parent_id]
 
 
-def _record(
-    session: Session, hold: Hold, actor: str, action: str, *, now: datetime, restart: str | None = None
-) -> None:
-    details = {"kind": hold.kind, "scope": hold.scope} | ({"restart": restart} if restart else {})
+def _record(session: Session, hold: Hold, actor: str, action: str, *, now: datetime, path: str | None = None) -> None:
+    details = {"kind": hold.kind, "scope": hold.scope} | ({"path": path} if path else {})
     record.append(
         session,
         at=now,

@@ -236,7 +236,7 @@ def _end(session: Session, drill: Drill, *, now: datetime) -> int:
         return 1
     acknowledging.resolve(session, alert, by, "safe", "The drill is over.", now)
     for hold in session.scalars(select(Hold).where(Hold.family_id == alert.family_id, Hold.released_at.is_(None))):
-        holds.release_hold(session, hold, by, "The drill is over.", holds.Restart.STAY_PAUSED, now)
+        holds.release_hold(session, hold, by, "The drill is over.", holds.Release(path="finish"), now)
     return 1
 
 

@@ -17,6 +17,7 @@ from nudges.db import end_silent_transactions
 from nudges.desk import drill
 from nudges.engine import cleaning
 from nudges.engine.base import Engine, Turn
+from nudges.families import standings
 from nudges.inbound import spool
 from nudges.inbound.texts import Deps
 from nudges.library import places
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 WATCH_SECONDS: Final = 10.0  # escalation counts minutes, look-ups too: more often would only cost
 CLEAN_SECONDS: Final = 3600.0
+CHECK_SECONDS: Final = 6 * 3600.0  # whether everybody has a next thing: often enough that a day does not pass
 SLICE_SECONDS: Final = 2.0  # how long one turn stays with a lane, so that a thread is never one lane's for long
 SILENT_SECONDS: Final = 30.0  # in the middle of a transaction; the forecast and some pages think for a while
 LEAST_SECONDS: Final = 0.05  # between two turns, when the first could do nothing with what was due
@@ -60,6 +62,7 @@ def duties(wiring: Wiring) -> tuple[Duty, ...]:
         Duty(name="watch", seconds=max(beat, WATCH_SECONDS), run=watch),
         Duty(name="notify", seconds=beat, run=notify),
         Duty(name="clean", seconds=CLEAN_SECONDS, run=clean),
+        Duty(name="check", seconds=CHECK_SECONDS, run=check),
     )
 
 
@@ -221,6 +224,11 @@ def attach_spool(engine: Engine, wiring: Wiring) -> None:
         replay_spool(wiring)
 
     engine.every(WATCH_SECONDS, "spool", run)
+
+
+def check(wiring: Wiring) -> dict[str, int]:
+    """See that no parent is left without a next thing, and how each one stands."""
+    return asdict(standings.check_all(wiring.sessions, now=wiring.clock.now()))
 
 
 def clean(wiring: Wiring) -> dict[str, int]:

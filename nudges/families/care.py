@@ -136,6 +136,23 @@ def void_consent(session: Session, parent: Parent, *, how: str, now: datetime) -
     _record(session, parent, "parent.consent_void", now=now, by="system:receipts", details={"how": how})
 
 
+def note_welcome(session: Session, parent: Parent, *, now: datetime) -> None:
+    """The parent has just been told, in a reply, who writes and how to stop."""
+    parent = snapshots.locked(session, parent.id)
+    thread = snapshots.thread_of(session, parent)
+    pace = replace(thread.pace, welcomed_at=localtime.minute(now), notice_at=localtime.minute(now))
+    snapshots.save_or_raise(session, parent, replace(thread, pace=pace), now=now)
+
+
+def open_gate(session: Session, parent: Parent, *, staff_id: int, now: datetime) -> None:
+    """A person opens what only a person may open again: the gate of a break after a crisis, or after two askings that
+    nobody answered. Its conditions still have to hold."""
+    parent = snapshots.locked(session, parent.id)
+    thread = lifecycle.gate_opened(snapshots.thread_of(session, parent))
+    snapshots.save_or_raise(session, parent, thread, now=now)
+    _record(session, parent, "gate.opened", now=now, staff_id=staff_id)
+
+
 def set_emergency_plan(
     session: Session, parent: Parent, *, plan: str, notes: str, staff_id: int, now: datetime
 ) -> None:

@@ -195,6 +195,7 @@ def confirm(received: Received) -> Handled | None:
     if " ".join(intents.fold(received.text)) != CONFIRM:
         return None
     care.revive(received.session, parent, given=_given(received, parent), now=received.now, by=_by(parent))
+    care.note_welcome(received.session, parent, now=received.now)
     try:
         enrolling.start_sequence(received.session, parent, enrolling.WELCOME, now=received.now, at_step=AFTER_WELCOME)
     except enrolling.EnrollError as error:

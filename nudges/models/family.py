@@ -70,6 +70,10 @@ class Parent(Base):
     state: Mapped[dict[str, Any]] = mapped_column(default=dict)
     next_at: Mapped[datetime | None]
     next_reason: Mapped[str | None] = mapped_column(default=None)
+    # How the thread stands (schedules.standing), as the daily check found it: state, owner of what is awaited, by when.
+    standing: Mapped[str | None] = mapped_column(default=None)
+    standing_owner: Mapped[str | None] = mapped_column(default=None)
+    standing_by: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(default=0)  # raised by every write: plans race, one wins
     created_at: Mapped[datetime]
     erased_at: Mapped[datetime | None]  # nothing personal is left but the number's fingerprint: it is never texted

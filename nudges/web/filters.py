@@ -28,6 +28,15 @@ DELIVERY_WORDS = {
     "expired": "Expired unsent",
     "cancelled": "Cancelled",
 }
+STANDING_WORDS = {
+    "planned": "Next text planned",
+    "awaiting": "Waiting for an answer or a date",
+    "staff": "Waiting for you",
+    "held": "Held",
+    "paused": "Paused",
+    "stopped": "Stopped",
+    "said_goodbye": "Said goodbye",
+}
 TIER_WORDS = {
     "suicide_selfharm": "Suicide or self-harm",
     "harm_others": "Harm to others",
@@ -45,6 +54,7 @@ def register(app: Flask) -> None:
         app.add_template_filter(function)
     app.add_template_filter(lambda word: STATUS_WORDS.get(word, word), "status_words")
     app.add_template_filter(lambda word: DELIVERY_WORDS.get(word, word), "delivery_words")
+    app.add_template_filter(lambda word: STANDING_WORDS.get(word, word), "standing_words")
     app.add_template_filter(lambda word: TIER_WORDS.get(word or "", "Needs a look"), "tier_words")
 
 

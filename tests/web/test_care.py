@@ -124,9 +124,9 @@ def test_a_hold_is_released_only_with_a_reason(ana: FlaskClient, db: sessionmake
         session.flush()
         hold_id = hold.id
     url = f"/families/{world.lopez}/holds/{hold_id}/release"
-    page = ana.post(url, data={"restart": "continue"}, follow_redirects=True).text
+    page = ana.post(url, data={"path": "resume"}, follow_redirects=True).text
     assert "Say why" in page
-    ana.post(url, data={"reason": "Safe with the clinic.", "restart": "stay_paused"})
+    ana.post(url, data={"reason": "Safe with the clinic.", "path": "rest", "until": "2026-12-31"})
     with db() as session:
         assert session.get_one(Hold, hold_id).release_reason == "Safe with the clinic."
     assert parent_of(db, world).status == "paused"

@@ -13,7 +13,9 @@ from werkzeug.wrappers import Response
 from nudges.alerts import holds
 from nudges.families import care, enrolling
 from nudges.families.enrolling import EnrollError
+from nudges.inbound import settling
 from nudges.models.family import KeyDate, Parent
+from nudges.models.program import Program
 from nudges.models.safety import Hold
 from nudges.web.context import now, staff, transaction
 from nudges.web.forms import TEXT_LIMIT, Form
@@ -174,12 +176,56 @@ def release_hold(family_id: int, hold_id: int) -> Response:
     at = now()
     try:
         with transaction() as db:
-            family_or_404(db, staff(), family_id)
+            family = family_or_404(db, staff(), family_id)
             hold = db.get(Hold, hold_id)
             if hold is None or hold.family_id != family_id:
                 raise NotFound
-            holds.release_hold(db, hold, staff().id, form.get("reason"), form.get("restart"), at)
-        flash("Released. Nothing is caught up on in a burst.", "good")
-    except holds.HoldError as error:
+            release = _release(form, db.get_one(Program, family.program_id).timezone)
+            if form.faults:
+                raise holds.HoldError(" ".join(words for messages in form.faults.values() for words in messages))
+            holds.release_hold(db, hold, staff().id, form.get("reason"), release, at)
+        flash(_RELEASED[release.path], "good")
+    except (holds.HoldError, EnrollError) as error:
         flash(str(error), "bad")
     return back_to(url_for("families.show", family_id=family_id))
+
+
+_RELEASED = {
+    "aftercare": "Released. The texts for the time after a crisis begin; talks rest.",
+    "resume": "Released. Nothing is caught up on in a burst.",
+    "rest": "Released. Nothing is sent until then.",
+    "finish": "Released, and finished: nothing more is sent.",
+}
+
+
+def _release(form: Form, zone: str) -> holds.Release:
+    """How the family goes on, as the form says it."""
+    path = form.one_of("path", tuple(_RELEASED), "Choose how to go on.")
+    return holds.Release(
+        path=path,
+        at_step=form.get("at_step").strip().upper() or None if path == "resume" else None,
+        until=form.midnight("until", zone) if path == "rest" else None,
+        talks_may_go_on=form.get("talks") == "yes",
+    )
+
+
+@area.post(f"{PARENT}/settle")
+def settle(family_id: int, parent_id: int) -> Response:
+    """A person settles the question that must not stay open, with what the parent told them."""
+    return _act(family_id, parent_id, _settle)
+
+
+def _settle(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+    settling.settle(db, parent, form.required("digit", "Choose the answer."), staff_id=staff().id, now=at)
+    return "Noted, as if they had answered by text."
+
+
+@area.post(f"{PARENT}/gate")
+def open_gate(family_id: int, parent_id: int) -> Response:
+    """A person says that the gate may be asked again when its conditions hold."""
+    return _act(family_id, parent_id, _open_gate)
+
+
+def _open_gate(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+    care.open_gate(db, parent, staff_id=staff().id, now=at)
+    return "The question may come again when its conditions hold."

@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from nudges.alerts.holds import open_holds
-from nudges.families import consent, timeline
+from nudges.families import consent, snapshots, standings, timeline
 from nudges.families.care import KINDS
 from nudges.families.staff import counselors_of
+from nudges.inbound import settling
 from nudges.models.family import Consent, Family, KeyDate, Parent
 from nudges.models.program import Program, Staff
 from nudges.models.safety import Alert, Hold, Task
@@ -26,7 +27,9 @@ from nudges.web.counselor.timeline_view import TimelineView
 from nudges.web.forms import Form
 from nudges.web.guards import counselor_area, family_or_404, parent_or_404
 from nudges.web.pages import page
-from schedules import catalog
+from schedules import catalog, gate
+from schedules.standing import Standing
+from schedules.values import Step
 
 area = counselor_area("families", __name__)
 Row = TypeVar("Row", Alert, Task)
@@ -45,6 +48,10 @@ class ParentView:
     consents: Sequence[Consent]
     startable: Sequence[tuple[str, str]]
     next_session: int
+    standing: Standing
+    quiet_since: datetime | None  # when the last text went
+    settles: Step | None  # the question that must be settled before anything else is asked
+    gate_waits: bool  # only a person opens the gate again
 
 
 @area.get("/families")
@@ -137,7 +144,13 @@ def _parent_view(
     running = {row.sequence_key for row in enrollments if row.status == "active"}
     dates = db.scalars(select(KeyDate).where(KeyDate.parent_id == parent.id).order_by(KeyDate.at, KeyDate.id)).all()
     entries = timeline.for_parent(db, parent, now=at, ideas=wiring().library.ideas)
+    thread = snapshots.thread_of(db, parent)
+    facts = [(e.instants, e.facts) for e in thread.enrollments]
     return ParentView(
+        standing=standings.of_parent(db, parent, now=at),
+        quiet_since=thread.pace.marks[-1].at if thread.pace.marks else None,
+        settles=settling.open_question(thread),
+        gate_waits=any(gate.GATE_SHUT in instants or "gate unanswered" in noted for instants, noted in facts),
         parent=parent,
         zone=str(parent.profile["timezone"]),
         timeline=timeline_view.view(entries, _names(db)),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, Text, func, select, type_coerce, union
@@ -18,6 +19,7 @@ from nudges.models.safety import Alert, Hold
 from nudges.models.sequences import Enrollment
 from nudges.web.context import SignedIn
 from nudges.web.guards import visible_families
+from schedules import state
 
 SHOWN: Final = 100  # families on a page
 READ: Final = 5000  # the newest families, whose names and numbers a search opens one by one: they are sealed
@@ -37,6 +39,7 @@ class FamilyRow:
     sequences: Sequence[str]
     has_alert: bool
     is_held: bool
+    last_texts: Mapping[int, datetime | None]  # by parent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,6 +145,7 @@ def _rows(db: Session, ids: Sequence[int]) -> list[FamilyRow]:
             sequences=sorted(running.get(family.id, [])),
             has_alert=family.id in alerted,
             is_held=family.id in held,
+            last_texts={one.id: state.last_text_at(one.state) for one in parents.get(family.id, [])},
         )
         for family in db.scalars(select(Family).where(Family.id.in_(_GIVEN)), given)
     ]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
+from nudges.families import standings
 from nudges.ledger import record
 from nudges.models.family import Family, Parent
 from nudges.models.messages import Inbound
@@ -71,6 +72,8 @@ def done(task_id: int) -> Response:
                 parent_id=task.parent_id,
                 subject=f"task:{task.id}",
             )
+            if task.parent_id is not None:
+                standings.staff_done(db, task.parent_id, now=at)
     if is_fragment():
         return index()
     flash("Done.", "good")
