@@ -200,10 +200,10 @@ def looks(thread: Thread, policy: Policy, now: datetime) -> Iterator[tuple[datet
     if thread.pace.with_staff is not None:
         patience = thread.pace.with_staff.by + timedelta(days=policy.tell_again_days)
         yield patience, Reason(code="with_staff", words=f"A person has been asked: {thread.pace.with_staff.words}.")
-    for code, told in thread.pace.told.items():
+    for code, said_at in thread.pace.told.items():
         if code.startswith("parked"):
             words = "People have been told what keeps everything waiting."
-            yield told + timedelta(days=policy.tell_again_days), Reason(code="told", words=words)
+            yield said_at + timedelta(days=policy.tell_again_days), Reason(code="told", words=words)
     unsettled = unsettled_by(thread, policy)
     if unsettled is not None:
         yield unsettled, Reason(code="unsettled", words="A question must be answered or settled first.")
