@@ -35,10 +35,6 @@ from schedules.values import (
 
 LIBRARY = Path(__file__).parent / "library"
 LANGUAGES = ("en", "es", "discreet_en", "discreet_es")
-CARRIER_WORDS = frozenset(
-    "yes no stop stopall unsubscribe cancel end quit revoke optout help info start unstop alto baja cancelar parar "
-    "ayuda".split()
-)
 WORST_CASE = {
     "org": "Family Support Prgrm",
     "day": "Wednesday 12",

@@ -13,6 +13,7 @@ from typing import Any
 from schedules import (
     answers,
     beside,
+    carrier_words,
     entry,
     fillings,
     lifecycle,
@@ -49,9 +50,6 @@ Screen = Callable[[str], "Danger | None"]
 Leaves = Callable[[str, bool], bool]  # the text, and whether a screen sees danger in it
 
 _ORG = "Family Support"
-_STOP = frozenset("stop stopall unsubscribe cancel end quit revoke optout parar alto cancelar baja".split())
-_START = frozenset(("start", "unstop"))
-_HELP = frozenset(("help", "info", "ayuda"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -343,15 +341,15 @@ class _Run:
     def text_in(self, text: str) -> list[Event]:
         events = [self.event("in", "The parent texted.", text=text)]
         word = text.strip().casefold()
-        danger = self.screen(text) if self.screen and word not in _STOP else None
+        danger = self.screen(text) if self.screen and word not in carrier_words.OPT_OUT else None
         if danger is not None:
             left = self.leaves is not None and self.leaves(text, True)
             return events + self.danger(danger, text) + (self.stopped(text) if left else [])
-        if word in _STOP or (self.leaves is not None and self.leaves(text, False)):
+        if word in carrier_words.OPT_OUT or (self.leaves is not None and self.leaves(text, False)):
             return events + self.stopped(text)
-        if word in _START:
+        if word in carrier_words.START:
             return events + self.revived(text)
-        if word in _HELP:
+        if word in carrier_words.HELP:
             return [*events, self.reply("help", text)]
         if self.thread.status == "opted_out":
             return events

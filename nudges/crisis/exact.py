@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nudges.crisis.values import Level
+from schedules import carrier_words
 
 # Commands and answers that other parts of the service read. Alone they are never a sign of danger.
-COMMANDS = frozenset(
-    "stop stopall unsubscribe cancel end quit revoke optout start unstop join yes y no n ok okay "
-    "k help info time less more "
-    "ready move hard person safe pause resume done skip later menu thanks thank thx ty si sí alto "
-    "parar pausa ayuda cancelar "
-    "fin salir listo lista gracias persona seguro segura english espanol continue next hi hello "
-    "hola good great sure "
-    "bien vale claro bueno quiet discreet discreto silencio session sesion idea ideas resources recursos "
-    "ingles mas menos hora tiempo dificil mover luego unirme".split()
+COMMANDS = carrier_words.RESERVED | frozenset(
+    "y n ok okay k time less more ready move hard person safe pause resume done skip later menu thanks thank thx ty sí "
+    "pausa fin salir listo lista gracias persona seguro segura english espanol continue next hi hello hola good great "
+    "sure bien vale claro bueno quiet discreet discreto silencio session sesion idea ideas resources recursos ingles "
+    "mas menos hora tiempo dificil mover luego".split()
 )
 _BARE = {
     "911": Level.CRISIS,
@@ -31,10 +28,10 @@ _BARE = {
     "urgente": Level.CHECK,
 }
 _LONGEST_BARE = 3
-# What people put before the words that matter: an option, a keyword. The rest is screened without it.
-_PREFIXES = frozenset(
-    "stop stopall unsubscribe cancel quit join start yes y no ok okay pause help pausa alto si "
-    "ayuda time less move person".split()
+# What people put before the words that matter: an option, a keyword. The second layer reads the rest without it.
+# Not those that open a plain statement: "end it all", "parar de sufrir".
+_PREFIXES = (carrier_words.ALL - {"end", "parar", "cancelar", "baja"}) | frozenset(
+    "yes y si ok okay pause pausa time less move person".split()
 )
 
 # Laughter never takes back a plain statement of danger, so the second layer reads such a text without it.

@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeAlias
 
 import yaml
 
+from schedules import carrier_words
+
 LEXICON = Path(__file__).with_name("lexicon.yaml")
 
 How: TypeAlias = Literal["keyword", "phrase", "typo"]
@@ -66,12 +68,12 @@ def leaves(text: str, in_danger: bool) -> bool:
 
 def is_answered_by_carrier(text: str) -> bool:
     """Whether a carrier's default filter has blocked and answered this text by itself: the bare word only."""
-    return text.strip().lower() in _lexicon().carrier_answers
+    return text.strip().lower() in carrier_words.CARRIER_OPT_OUT
 
 
 def is_spanish(text: str) -> bool:
     """Whether the whole text is one of our Spanish words, such as UNIRME: too short for a guess by other means."""
-    return " ".join(fold(text)) in _lexicon().spanish
+    return " ".join(fold(text)) in carrier_words.SPANISH
 
 
 def fold(text: str) -> list[str]:
@@ -91,13 +93,21 @@ _DROPPED = frozenset("'’‘ʼ`´\u200b\u200c\u200d\u2060\ufe0f\ufeff\u00ad")
 
 # ---------------------------------------------------------------- whole messages
 
+_OTHERS: Mapping[str, Intent] = {
+    **dict.fromkeys(carrier_words.HELP, Help()),
+    **dict.fromkeys(carrier_words.JOIN, Join()),
+    **dict.fromkeys(carrier_words.START, Start()),
+}
+# In a dangerous text only words that mean leaving and nothing else.
+_LEAVES_IN_DANGER = carrier_words.OPT_OUT - carrier_words.AMBIGUOUS
+
 
 def _keyword(word: str, lexicon: _Lexicon) -> Intent | None:
-    if word in lexicon.opt_out:
+    if word in carrier_words.OPT_OUT:
         return OptOut(how="keyword", matched=word)
     if word in lexicon.typos:
         return OptOut(how="typo", matched=word)
-    return lexicon.others.get(word)
+    return _OTHERS.get(word)
 
 
 def _spelled_out(whole: str) -> str:
@@ -119,7 +129,7 @@ def _bare(whole: str, lexicon: _Lexicon) -> str:
     while words and words[-1] in lexicon.polite:
         words.pop()
     bare = " ".join(words)
-    return "" if isinstance(lexicon.others.get(bare), Help) else bare
+    return "" if isinstance(_OTHERS.get(bare), Help) else bare
 
 
 # ---------------------------------------------------------------- plain words
@@ -180,7 +190,7 @@ def leaving_clause(text: str) -> OptOut | None:
     rules = _lexicon().in_danger
     clauses = [words for part in _CLAUSE_ENDS.split(_without_quotes(text)) if (words := fold(part))]
     for before, words in zip([[], *clauses], clauses, strict=False):
-        if " ".join(words) in rules.words and not (before and before[-1] in rules.said):
+        if " ".join(words) in _LEAVES_IN_DANGER and not (before and before[-1] in rules.said):
             return OptOut(how="keyword", matched=" ".join(words))
     opening = " ".join(clauses[0]) + " " if clauses else ""
     found = (pattern.match(opening) for pattern in rules.statements)
@@ -202,19 +212,14 @@ class _Grammar:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _InDanger:
-    words: frozenset[str]
     said: frozenset[str]
     statements: tuple[re.Pattern[str], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Lexicon:
-    opt_out: frozenset[str]
     typos: frozenset[str]
-    others: Mapping[str, Intent]
-    carrier_answers: frozenset[str]
     polite: frozenset[str]
-    spanish: frozenset[str]
     in_danger: _InDanger
     grammars: tuple[_Grammar, ...]
 
@@ -223,15 +228,9 @@ class _Lexicon:
 def _lexicon() -> _Lexicon:
     # The base loader keeps every scalar a text: "no" and "off" are words here, not truth values.
     data = yaml.load(LEXICON.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    words = data["keywords"]
-    kinds: Mapping[str, Intent] = {"help": Help(), "join": Join(), "start": Start()}
     return _Lexicon(
-        opt_out=frozenset(words["opt_out"]),
         typos=frozenset(data["typos"]),
-        others={word: intent for kind, intent in kinds.items() for word in words[kind]},
-        carrier_answers=frozenset(data["carrier_answers"]),
         polite=frozenset(data["polite"]),
-        spanish=frozenset(data["spanish"]),
         in_danger=_in_danger(data["in_danger"]),
         grammars=tuple(_grammar(data[language]) for language in ("en", "es")),
     )
@@ -239,10 +238,9 @@ def _lexicon() -> _Lexicon:
 
 def _in_danger(data: Mapping[str, Any]) -> _InDanger:
     return _InDanger(
-        words=frozenset(data["words"]),
         said=frozenset(data["said"]),
         statements=tuple(
-            _compile(pattern, {**data["classes"], "word": data["words"]}) for pattern in data["statement"]
+            _compile(pattern, {**data["classes"], "word": sorted(_LEAVES_IN_DANGER)}) for pattern in data["statement"]
         ),
     )
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from schedules import catalog, render, segments
+from schedules import carrier_words, catalog, render, segments
 from schedules import words as service_words
 from schedules.lint.findings import Fault
 from schedules.lint.rulebook import rulebook
@@ -29,7 +29,7 @@ _WORD: Final = re.compile(r"[^\W\d_]+")
 _SHOUTED: Final = re.compile(r"\b[A-ZÁÉÍÓÚÑ]{2,}\b")
 _SERVICE_WORDS: Final = frozenset(
     word.upper() for name, forms in service_words.WORDS.items() for word in (name, *forms)
-) | frozenset(word.upper() for word in catalog.CARRIER_WORDS)
+) | frozenset(word.upper() for word in carrier_words.RESERVED)
 
 
 def filled(text: str, lang: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from itertools import count
 
+from schedules import carrier_words
 from schedules.lint.findings import Fault
 from schedules.lint.passages import FORMS, Passage
 from schedules.lint.rulebook import rulebook
@@ -54,7 +55,7 @@ def faults(passage: Passage) -> list[tuple[str, Fault]]:
 
 def _carrier(words: str) -> Fault | None:
     said = normalise(words).strip(" .,")
-    if said not in rulebook().words["carrier_words"]:
+    if said not in carrier_words.RESERVED:
         return None
     return Fault(rule="ANSWERS", words=f"'{words}' is a word that carriers or the service read", tripped=words)
 
