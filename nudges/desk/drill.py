@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from nudges import tasks
 from nudges.alerts import acknowledging, figures, holds
 from nudges.clock import Clock, ticking
 from nudges.db import blind_index
@@ -26,7 +27,7 @@ from nudges.models.messages import Outbox
 from nudges.models.on_call import AlertPage, StaffNotice
 from nudges.models.phrases import DRILL_CODE, DRILL_TEXTS, Drill
 from nudges.models.program import Lane, Program, Staff
-from nudges.models.safety import Alert, Hold, Task
+from nudges.models.safety import Alert, Hold
 from nudges.outbound import outbox
 from nudges.outbound.status import ACCEPTED, DELIVERED
 
@@ -224,7 +225,7 @@ def tidy(session: Session, *, now: datetime) -> int:
         if is_answered or now - drill.started_at >= LASTS:
             ended += _end(session, drill, now=now)
             if not is_answered:
-                _task(session, drill.program_id, "A crisis drill was not acknowledged within 14 minutes.", 1, now=now)
+                _say_unanswered(session, drill.program_id, now=now)
     return ended
 
 
@@ -253,27 +254,17 @@ def remind(session: Session, *, now: datetime) -> int:
     made = 0
     for program in session.scalars(select(Program)):
         last = last_at(session, program.id) or program.created_at
-        waiting = select(Task.id).where(Task.program_id == program.id, Task.kind == REMINDER, Task.done_at.is_(None))
-        if now - last < EVERY or session.scalar(waiting.limit(1)) is not None:
+        if now - last < EVERY or tasks.waiting(session, REMINDER, program_id=program.id) is not None:
             continue
         words = f"No crisis drill was acknowledged for {EVERY.days} days. Hold one under Program, Crisis desk."
-        _task(session, program.id, words, 2, now=now)
+        tasks.open_task(session, program_id=program.id, kind=REMINDER, words=words, now=now)
         made += 1
     return made
 
 
-def _task(session: Session, program_id: int, words: str, priority: int, *, now: datetime) -> None:
-    session.add(
-        Task(
-            program_id=program_id,
-            priority=priority,
-            kind=REMINDER,
-            words=words,
-            due_at=now + timedelta(days=priority),
-            created_at=now,
-        )
-    )
-    session.flush()
+def _say_unanswered(session: Session, program_id: int, *, now: datetime) -> None:
+    words = "A crisis drill was not acknowledged within 14 minutes."
+    tasks.open_task(session, program_id=program_id, kind=REMINDER, words=words, now=now, priority=tasks.NOW)
 
 
 def upkeep(session: Session, *, now: datetime) -> dict[str, int]:

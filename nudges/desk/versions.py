@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from nudges import tasks
 from nudges.alerts import corpus as judged
 from nudges.crisis import edition, phrases
 from nudges.desk import content
@@ -22,11 +23,9 @@ from nudges.ledger import record
 from nudges.library import signing
 from nudges.models.phrases import PhraseChange, PhraseVersion
 from nudges.models.program import Program, Staff
-from nudges.models.safety import Task
 
 CLINICAL: Final = "clinician"  # the role that texts are signed off with, too
 LEAST_REASON: Final = 10  # characters
-LOOK_WITHIN: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,16 +222,7 @@ def _tell(session: Session, row: PhraseVersion, changes: Sequence[Change], *, no
         + ". Look at it under Program, Crisis desk."
     )
     for program_id in session.scalars(select(Program.id)):
-        session.add(
-            Task(
-                program_id=program_id,
-                priority=2,
-                kind="crisis_desk",
-                words=words,
-                due_at=now + LOOK_WITHIN,
-                created_at=now,
-            )
-        )
+        tasks.open_task(session, program_id=program_id, kind="crisis_desk", words=words, now=now)
     actor = row.approver_id or row.author_id
     record.append(
         session,

@@ -10,8 +10,9 @@ from typing import Any, Final
 from sqlalchemy import Integer, cast, func, select, update
 from sqlalchemy.orm import Session
 
+from nudges import tasks
 from nudges.db import blind_index
-from nudges.families import consent, programs, snapshots, tasks
+from nudges.families import consent, programs, snapshots
 from nudges.families.consent import ConsentGiven
 from nudges.families.phones import to_e164
 from nudges.families.withdrawing import withdraw_queued
@@ -219,7 +220,7 @@ def _ask_for_date(session: Session, parent: Parent, words: str | None, *, now: d
     """One task for a date without which a sequence can text nothing; none when nothing is missing."""
     if words is None:
         return
-    tasks.ask_staff(session, parent, kind="date", words=words, now=now)
+    tasks.ask_about(session, parent, kind="date", words=words, now=now)
 
 
 def stop_sequence(

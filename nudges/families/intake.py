@@ -11,14 +11,14 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from itertools import count
 from typing import Any, Final
 
 from sqlalchemy import Table, func, select, text, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from nudges import bulk
+from nudges import bulk, tasks
 from nudges.db import Base, Encoded, blind_index
 from nudges.families import enrolling, programs, snapshots
 from nudges.families.intake_file import Fault, IntakeError, Row
@@ -453,16 +453,14 @@ class _Storing:
         )
         if start.asks is not None:
             self.rows["tasks"].append(
-                {
-                    "program_id": self.program.id,
-                    "family_id": family_id,
-                    "parent_id": parent_id,
-                    "priority": 2,
-                    "kind": "date",
-                    "words": start.asks,
-                    "due_at": self.now + timedelta(days=1),
-                    "created_at": self.now,
-                }
+                tasks.row(
+                    program_id=self.program.id,
+                    family_id=family_id,
+                    parent_id=parent_id,
+                    kind="date",
+                    words=start.asks,
+                    now=self.now,
+                )
             )
 
     def _note(self, action: str, family_id: int, parent_id: int | None, **details: Any) -> None:

@@ -14,7 +14,8 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from nudges.families import snapshots, tasks
+from nudges import tasks
+from nudges.families import snapshots
 from nudges.models.family import Parent
 from nudges.models.program import Program
 from nudges.models.safety import Task
@@ -76,7 +77,7 @@ def _check(session: Session, parents: Sequence[Parent], *, now: datetime) -> Che
         found = standing(thread, policy, localtime.minute(now))
         _store(session, parent, found)
         if not found.is_right and parent.id not in asked and parent.phone_problem is None:
-            tasks.ask_staff(session, parent, kind=KIND, words=f"{found.reason} Choose what comes next.", now=now)
+            tasks.ask_about(session, parent, kind=KIND, words=f"{found.reason} Choose what comes next.", now=now)
             made += 1
     return Checked(parents=len(parents), tasks=made, went_on=went_on)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, insert, or_, select
+from sqlalchemy import bindparam, or_, select
 
+from nudges import tasks
 from nudges.alerts import holds
 from nudges.inbound import intents, saying
 from nudges.inbound.texts import Handled, Received
@@ -16,7 +17,6 @@ from nudges.models.safety import Task
 from schedules import faq, render
 
 ONE_HOLDING_REPLY: Final = timedelta(hours=6)
-TASK_DUE: Final = {1: timedelta(hours=1), 2: timedelta(days=1), 3: timedelta(days=7)}
 SAME_TEXTS: Final = 4  # the same words this often in an hour: a machine answers our answers
 MOST_REPLIES: Final = 10  # automatic replies to one number in an hour
 MOST_TEXTS: Final = 60  # how far back a loop is looked for
@@ -33,7 +33,6 @@ _OPEN_TASK: Final = (
     .where(Task.inbound_id.in_(select(Inbound.id).where(Inbound.from_index == bindparam("from_index"))))
     .limit(1)
 )
-_TASK: Final = insert(Task.metadata.tables[Task.__tablename__])
 
 
 def keep_for_conversation(received: Received) -> Handled | None:
@@ -75,7 +74,7 @@ def common_question(received: Received) -> Handled | None:
         received,
         kind="question",
         words=f"Asked a common question ({asked.id}), answered at once. Does it fit?",
-        priority=3,
+        priority=tasks.THIS_WEEK,
     )
     return Handled(how="faq", texts=(text,))
 
@@ -129,7 +128,9 @@ def _once(received: Received, text_id: str) -> tuple[str, ...]:
     return (saying.system(received, text_id),)
 
 
-def add_task(received: Received, *, kind: str, words: str, priority: int = 2, is_own: bool = False) -> None:
+def add_task(
+    received: Received, *, kind: str, words: str, priority: int = tasks.NEXT_DAY, is_own: bool = False
+) -> None:
     """Something for a counselor to do about this text.
 
     One open task of a kind is enough for each parent or stranger, unless it is about something of its own.
@@ -137,18 +138,17 @@ def add_task(received: Received, *, kind: str, words: str, priority: int = 2, is
     if not is_own and _has_open_task(received, kind):
         return
     parent = received.sender.parent
-    task = {
-        "program_id": received.sender.program.id,
-        "family_id": parent.family_id if parent is not None else None,
-        "parent_id": parent.id if parent is not None else None,
-        "inbound_id": received.row.id,
-        "priority": priority,
-        "kind": kind,
-        "words": words,
-        "due_at": received.now + TASK_DUE[priority],
-        "created_at": received.now,
-    }
-    received.session.connection().execute(_TASK, task)
+    tasks.open_task(
+        received.session,
+        program_id=received.sender.program.id,
+        family_id=parent.family_id if parent is not None else None,
+        parent_id=parent.id if parent is not None else None,
+        inbound_id=received.row.id,
+        priority=priority,
+        kind=kind,
+        words=words,
+        now=received.now,
+    )
 
 
 def _has_open_task(received: Received, kind: str) -> bool:

@@ -10,10 +10,10 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nudges import tasks
 from nudges.ledger import record
 from nudges.models.library import LocalResource
 from nudges.models.program import Program
-from nudges.models.safety import Task
 from schedules import catalog, localtime, segments
 from schedules.lint import words as language
 from schedules.render import place_value
@@ -23,7 +23,6 @@ GOOD_FOR: Final = timedelta(days=180)  # after a check; content.md §2.15
 AGES: Final = ("5-8", "9-12", "13-17")
 MOST_CHARACTERS: Final = len(catalog.WORST_CASE["resource"])  # the texts keep so much room for it
 _TASK: Final = "directory"
-_TASK_DUE: Final = timedelta(days=7)
 
 
 class PlaceError(ValueError):
@@ -155,18 +154,14 @@ def remind(session: Session, program: Program, *, now: datetime) -> None:
     """Keep one open task for staff that says which places nobody vouches for any more; close it when there is none."""
     day = today(program, now)
     stale = [place for place in listed(session, program.id) if not is_fresh(place, day)]
-    task = session.scalar(
-        select(Task).where(Task.program_id == program.id, Task.kind == _TASK, Task.done_at.is_(None)).limit(1)
-    )
+    task = tasks.waiting(session, _TASK, program_id=program.id)
     if not stale:
         if task is not None:
-            task.done_at, task.outcome = now, "Every place on the list has been checked."
+            tasks.close(task, now=now, outcome="Every place on the list has been checked.")
         return
     words = f"No text names these places until somebody checks them: {_named(stale)}. See Places."
     if task is None:
-        due = now + _TASK_DUE
-        task = Task(program_id=program.id, priority=3, kind=_TASK, words=words, due_at=due, created_at=now)
-        session.add(task)
+        tasks.open_task(session, program_id=program.id, kind=_TASK, words=words, now=now, priority=tasks.THIS_WEEK)
     elif task.words != words:
         task.words = words
     session.flush()

@@ -9,14 +9,14 @@ from typing import Any, Final
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from nudges import tasks
 from nudges.alerts import paging
 from nudges.channels.base import Action
-from nudges.families import care, snapshots, tasks
+from nudges.families import care, snapshots
 from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Program
-from nudges.models.safety import Task
 from nudges.models.sequences import StepOutcome
 from nudges.outbound import outbox
 from nudges.outbound.status import CANCELLED, EXPIRED, FAILED, UNDELIVERED
@@ -119,11 +119,8 @@ def _came_back_for_days(session: Session, parent: Parent) -> bool:
 
 def _ask_staff(session: Session, parent: Parent, kind: str, words: str, *, now: datetime) -> None:
     """One open task of a kind is enough for each parent."""
-    is_open = select(Task.id).where(Task.parent_id == parent.id, Task.kind == kind, Task.done_at.is_(None))
-    if session.scalars(is_open.limit(1)).one_or_none() is not None:
-        return
-    tasks.ask_staff(session, parent, kind=kind, words=words, now=now)
-    session.flush()
+    if tasks.waiting(session, kind, program_id=parent.program_id, parent_id=parent.id) is None:
+        tasks.ask_about(session, parent, kind=kind, words=words, now=now)
 
 
 def _forget(

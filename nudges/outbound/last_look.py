@@ -13,8 +13,8 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nudges import tasks
 from nudges.db import unseal
-from nudges.families import tasks
 from nudges.families.readings import Reading
 from nudges.library import naming, signing, texts
 from nudges.models.family import Parent
@@ -50,7 +50,7 @@ def tell_staff(session: Session, row: Outbox, why: str, *, now: datetime) -> Non
     parent = session.get(Parent, row.parent_id) if row.parent_id is not None else None
     if parent is None:
         return
-    tasks.ask_staff(session, parent, kind="step", words=f"{row.step_id or 'A reply'}: {why}", now=now)
+    tasks.ask_about(session, parent, kind="step", words=f"{row.step_id or 'A reply'}: {why}", now=now)
 
 
 def _is_gated(proposal: Proposal) -> bool:

@@ -11,12 +11,12 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from nudges import tasks
 from nudges.db import unindexed
 from nudges.families import snapshots
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Heartbeat, Lane, Program
-from nudges.models.safety import Task
 from nudges.upkeep import beats
 from nudges.upkeep.readiness import MOST_BACKLOG, backlog_age
 from schedules import localtime, run
@@ -155,18 +155,9 @@ def watch(session: Session, now: datetime) -> int:
     for program in session.scalars(select(Program)).all():
         words = reasons(session, program, now)
         behind += bool(words)
-        if words and not _is_told(session, program.id):
-            session.add(
-                Task(
-                    program_id=program.id,
-                    priority=2,
-                    kind=BEHIND,
-                    words=" ".join(words) + " See Program, Sending.",
-                    due_at=now + timedelta(days=1),
-                    created_at=now,
-                )
-            )
-            session.flush()
+        if words and tasks.waiting(session, BEHIND, program_id=program.id) is None:
+            told = " ".join(words) + " See Program, Sending."
+            tasks.open_task(session, program_id=program.id, kind=BEHIND, words=told, now=now)
     return behind
 
 
@@ -186,11 +177,6 @@ def reasons(session: Session, program: Program, now: datetime) -> list[str]:
             "raise its pace with the carrier, or spread new families over more days."
         )
     return words
-
-
-def _is_told(session: Session, program_id: int) -> bool:
-    told = select(Task.id).where(Task.program_id == program_id, Task.kind == BEHIND, Task.done_at.is_(None))
-    return session.scalar(told.limit(1)) is not None
 
 
 # ---------------------------------------------------------------- the last day

@@ -15,11 +15,12 @@ from typing import Final
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from nudges import tasks
 from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.messages import Inbound, Outbox
 from nudges.models.program import Heartbeat, Lane, Program
-from nudges.models.safety import LedgerEntry, Task
+from nudges.models.safety import LedgerEntry
 from nudges.outbound import outbox, planner
 from nudges.outbound.status import QUEUED, SENDING, UNKNOWN
 from nudges.upkeep import backups, versions
@@ -159,13 +160,4 @@ def _tell_staff(session: Session, gap: Gap) -> None:
         "stop in their own words or was in danger, and enter families, dates and answers of that time again."
     )
     for program in session.scalars(select(Program)):
-        session.add(
-            Task(
-                program_id=program.id,
-                priority=1,
-                kind="restored",
-                words=words,
-                due_at=gap.until + timedelta(hours=1),
-                created_at=gap.until,
-            )
-        )
+        tasks.open_task(session, program_id=program.id, kind="restored", words=words, now=gap.until, priority=tasks.NOW)

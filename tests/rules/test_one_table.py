@@ -30,3 +30,9 @@ def test_every_keyword_is_a_folded_word_of_one_meaning():
     assert sum(map(len, kinds)) == len(carrier_words.ALL)
     assert all(re.fullmatch(r"[a-z]+(?: [a-z]+)?", word) for word in carrier_words.ALL)
     assert carrier_words.AMBIGUOUS < carrier_words.OPT_OUT
+
+
+def test_only_one_module_writes_tasks():
+    files = [p for p in (ROOT / "nudges").rglob("*.py") if p.parent.name != "models"]
+    writers = [p.name for p in files if re.search(r"\bTask\(|insert\(Task\b", p.read_text(encoding="utf-8"))]
+    assert writers == ["tasks.py"]

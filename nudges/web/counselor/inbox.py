@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
+from nudges import tasks
 from nudges.families import standings
 from nudges.ledger import record
 from nudges.models.family import Family, Parent
@@ -34,16 +35,16 @@ def _mine() -> ColumnElement[bool]:
 @area.get("/inbox")
 def index() -> Response:
     with transaction() as db:
-        tasks = db.scalars(
+        shown = db.scalars(
             select(Task).where(_mine(), Task.done_at.is_(None)).order_by(Task.priority, Task.due_at).limit(SHOWN)
         ).all()
         return page(
             "inbox/index.html",
             fragment="inbox/_tasks.html",
-            tasks=tasks,
-            families=_by_id(db, Family, [task.family_id for task in tasks]),
-            parents=_by_id(db, Parent, [task.parent_id for task in tasks]),
-            texts=_by_id(db, Inbound, [task.inbound_id for task in tasks]),
+            tasks=shown,
+            families=_by_id(db, Family, [task.family_id for task in shown]),
+            parents=_by_id(db, Parent, [task.parent_id for task in shown]),
+            texts=_by_id(db, Inbound, [task.inbound_id for task in shown]),
             zone=program_of_staff(db).timezone,
         )
 
@@ -61,8 +62,7 @@ def done(task_id: int) -> Response:
         task = db.scalars(select(Task).where(Task.id == task_id, _mine())).one_or_none()
         if task is None:
             raise NotFound
-        if task.done_at is None:
-            task.done_at, task.done_by, task.outcome = at, staff().id, form.get("outcome") or None
+        if tasks.close(task, now=at, by=staff().id, outcome=form.get("outcome") or None):
             record.append(
                 db,
                 at=at,
