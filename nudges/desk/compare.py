@@ -10,6 +10,7 @@ from nudges.crisis.edition import Edition
 from nudges.crisis.values import Level
 from nudges.desk import corpus
 from nudges.desk.corpus import Reading, Row
+from nudges.publishing import Looked
 
 MOST_MORE_ALARMS: Final = 0.003  # of ordinary texts: 0.3 points
 _RANK: Final = {Level.ORDINARY: 0, Level.CHECK: 1, Level.CRISIS: 2}
@@ -53,6 +54,10 @@ class Comparison:
     before: Scores
     after: Scores
     moved: tuple[Moved, ...]
+
+    @property
+    def looked(self) -> Looked:
+        return Looked(before=self.before_digest, after=self.after_digest)
 
     @property
     def lost(self) -> tuple[Moved, ...]:

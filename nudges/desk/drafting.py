@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from nudges.crisis import edition, phrases
 from nudges.crisis.phrases import Phrase
 from nudges.desk import content, lines, versions
 from nudges.desk.content import Change
-from nudges.desk.faults import DeskError
-from nudges.ledger import record
 from nudges.models.messages import Inbound
 from nudges.models.phrases import PhraseChange
+from nudges.publishing import Draft, DraftPlace, Refused, StaleDraft
 
 RECENT: Final = timedelta(days=90)
 MOST_RECENT: Final = 4000  # texts; the newest count
@@ -55,26 +55,70 @@ def change_of(row: PhraseChange, live: content.Content) -> Change:
     return Change(key=row.key, before=live.get(row.key), after=json.loads(row.value) if row.value else None)
 
 
-def propose(session: Session, key: str, value: Any, *, staff_id: int, now: datetime) -> PhraseChange | None:
-    """Put a change into the draft, in place of an open one of the same key. None when it changes nothing.
+def open_draft(session: Session, key: str) -> Draft:
+    """The open change of `key`, or what is in force, as JSON; null for a removal and for what there is not."""
+    return _Place(session=session, key=key).open()
 
-    Raises DeskError for a change that could never be published: the content must build, and every reply fit.
+
+def propose(
+    session: Session, key: str, value: Any, *, staff_id: int, now: datetime, over: int | None = None
+) -> PhraseChange | None:
+    """Put a change into the draft, in place of the open one of the same key. None when it changes nothing.
+
+    `over` is the revision that the writer has seen. Without it only an open change of their own gives way. Raises
+    StaleDraft, and Refused for a change that could never be published: the content must build, and every reply fit.
     """
-    live = versions.live_content(session)
-    _withdraw_open(session, key, staff_id=staff_id, now=now)
+    live, place = versions.live_content(session), _Place(session=session, key=key)
+    stands = place.open()
+    if over is None:
+        over = stands.revision if stands.by == staff_id else 0
     if live.get(key) == value:
+        if stands.revision:
+            place.discard(over=over, by=staff_id, now=now)
         return None
     _check(live, key, value)
-    row = PhraseChange(
-        key=key,
-        value=json.dumps(value, ensure_ascii=False) if value is not None else None,
-        author_id=staff_id,
-        created_at=now,
-    )
-    session.add(row)
-    session.flush()
-    record.append(session, at=now, actor=f"staff:{staff_id}", action="desk.proposed", subject=f"change:{row.id}")
-    return row
+    made = place.save(json.dumps(value, ensure_ascii=False), over=over, by=staff_id, now=now)
+    return session.get_one(PhraseChange, made.revision)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place(DraftPlace):
+    """The open change of one key. Its revision is its number, 0 where there is none; `ends_as` is a status."""
+
+    session: Session
+    key: str
+    ends_as: str = "withdrawn"
+
+    def open(self) -> Draft:
+        row = self._row()
+        if row is not None:
+            return Draft(text=row.value or "null", revision=row.id, by=row.author_id, at=row.created_at)
+        live = versions.live_content(self.session).get(self.key)
+        return Draft(text=json.dumps(live, ensure_ascii=False), revision=0)
+
+    def put(self, text: str | None, *, over: int, by: int, now: datetime) -> bool:
+        row = self._row()
+        if over != (row.id if row is not None else 0):
+            return False
+        if row is not None:
+            row.status, row.decided_by, row.decided_at = self.ends_as, by, now
+            self.session.flush()
+        if text is None:
+            return row is not None
+        value = None if text == "null" else text
+        try:  # of two writers at the same moment the index of open changes refuses one
+            with self.session.begin_nested():
+                self.session.add(PhraseChange(key=self.key, value=value, author_id=by, created_at=now))
+        except IntegrityError:
+            return False
+        return True
+
+    def note(self, text: str | None) -> tuple[str, str]:
+        return f"desk.{self.ends_as if text is None else 'proposed'}", self.key
+
+    def _row(self) -> PhraseChange | None:
+        chosen = select(PhraseChange).where(PhraseChange.key == self.key, PhraseChange.status == "draft")
+        return self.session.scalars(chosen).one_or_none()
 
 
 def _check(live: content.Content, key: str, value: Any) -> None:
@@ -82,14 +126,14 @@ def _check(live: content.Content, key: str, value: Any) -> None:
         if value is not None:
             edition.check_key(key, value, live)
     except edition.EditionError as error:
-        raise DeskError(str(error)) from None
+        raise Refused(str(error)) from None
     tried = edition.trial(content.applied(live, [(key, value)]))
     if key.partition(":")[0] in (edition.LINE, edition.COUNTRY, edition.REPLY) and (faults := lines.faults(tried)):
-        raise DeskError(*faults)
+        raise Refused(*faults)
 
 
 def propose_phrase(
-    session: Session, phrase: Phrase, *, name: str | None, staff_id: int, now: datetime
+    session: Session, phrase: Phrase, *, name: str | None, staff_id: int, now: datetime, over: int | None = None
 ) -> PhraseChange | None:
     """Add a phrase (no name) or change one. A new suppression starts on trial, whatever the caller says."""
     live = versions.live_content(session)
@@ -101,19 +145,21 @@ def propose_phrase(
         raw["shadow"] = bool(old["shadow"]) if is_same and old is not None else True
     else:
         raw["shadow"] = False
-    return propose(session, content.phrase_key(chosen), raw, staff_id=staff_id, now=now)
+    return propose(session, content.phrase_key(chosen), raw, staff_id=staff_id, now=now, over=over)
 
 
-def propose_end_of_trial(session: Session, name: str, *, staff_id: int, now: datetime) -> PhraseChange | None:
-    """Let a suppression count. Raises DeskError before its 14 days are over, or for one that is not on trial."""
+def propose_end_of_trial(
+    session: Session, name: str, *, staff_id: int, now: datetime, over: int | None = None
+) -> PhraseChange | None:
+    """Let a suppression count. Raises Refused before its 14 days are over, or for one that is not on trial."""
     live = versions.live_content(session)
     raw = live.get(content.phrase_key(name))
     if raw is None or not raw.get("shadow"):
-        raise DeskError("This phrase is not on trial.")
+        raise Refused("This phrase is not on trial.")
     since = trial_since(session, name)
     if since is None or now - since < TRIAL:
-        raise DeskError(f"A trial lasts {TRIAL.days} days, so that people see what would have been silenced.")
-    return propose(session, content.phrase_key(name), {**raw, "shadow": False}, staff_id=staff_id, now=now)
+        raise Refused(f"A trial lasts {TRIAL.days} days, so that people see what would have been silenced.")
+    return propose(session, content.phrase_key(name), {**raw, "shadow": False}, staff_id=staff_id, now=now, over=over)
 
 
 def trial_since(session: Session, name: str) -> datetime | None:
@@ -132,22 +178,14 @@ def trial_since(session: Session, name: str) -> datetime | None:
 def withdraw(session: Session, change_id: int, *, staff_id: int, now: datetime, refused: bool = False) -> bool:
     """Take a change out of the draft. False when it was decided already."""
     row = session.get(PhraseChange, change_id)
-    if row is None or row.status != "draft":
+    if row is None:
         return False
-    _close(row, "refused" if refused else "withdrawn", staff_id=staff_id, now=now)
-    action = "desk.refused" if refused else "desk.withdrawn"
-    record.append(session, at=now, actor=f"staff:{staff_id}", action=action, subject=f"change:{row.id}")
+    place = _Place(session=session, key=row.key, ends_as="refused" if refused else "withdrawn")
+    try:
+        place.discard(over=change_id, by=staff_id, now=now)
+    except StaleDraft:
+        return False
     return True
-
-
-def _withdraw_open(session: Session, key: str, *, staff_id: int, now: datetime) -> None:
-    for row in session.scalars(select(PhraseChange).where(PhraseChange.key == key, PhraseChange.status == "draft")):
-        _close(row, "withdrawn", staff_id=staff_id, now=now)
-    session.flush()
-
-
-def _close(row: PhraseChange, status: str, *, staff_id: int, now: datetime) -> None:
-    row.status, row.decided_by, row.decided_at = status, staff_id, now
 
 
 def recent_ordinary(session: Session, *, now: datetime) -> tuple[str, ...]:

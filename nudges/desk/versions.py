@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, CursorResult, select, true, update
 from sqlalchemy.orm import Session
 
 from nudges import tasks
@@ -18,11 +17,11 @@ from nudges.crisis import edition, phrases
 from nudges.desk import content
 from nudges.desk.compare import Comparison
 from nudges.desk.content import Change
-from nudges.desk.faults import DeskError
 from nudges.ledger import record
 from nudges.library import signing
 from nudges.models.phrases import PhraseChange, PhraseVersion
 from nudges.models.program import Program, Staff
+from nudges.publishing import Publication, Series, digest_of
 
 CLINICAL: Final = "clinician"  # the role that texts are signed off with, too
 LEAST_REASON: Final = 10  # characters
@@ -39,16 +38,15 @@ class Decision:
 
 def newest(session: Session) -> PhraseVersion | None:
     """The version in force; None while everything is as shipped."""
-    return session.scalar(select(PhraseVersion).order_by(PhraseVersion.number.desc()).limit(1))
+    return _Versions(session=session).newest()
 
 
 def history(session: Session, *, oldest_first: bool = False) -> Sequence[PhraseVersion]:
-    order = PhraseVersion.number if oldest_first else PhraseVersion.number.desc()
-    return session.scalars(select(PhraseVersion).order_by(order)).all()
+    return _Versions(session=session).history(oldest_first=oldest_first)
 
 
 def version(session: Session, number: int) -> PhraseVersion | None:
-    return session.scalar(select(PhraseVersion).where(PhraseVersion.number == number))
+    return _Versions(session=session).version(number)
 
 
 def content_of(row: PhraseVersion | None) -> dict[str, Any]:
@@ -75,32 +73,109 @@ def is_clinical(session: Session, staff_id: int) -> bool:
     return CLINICAL in signing.roles_of(session, staff_id)
 
 
-def faults_of(session: Session, rows: Sequence[PhraseChange], compared: Comparison, decision: Decision) -> list[str]:
-    """Why these changes cannot be published by this person now; empty when they can."""
-    live = live_content(session)
-    changes = [Change(key=r.key, before=live.get(r.key), after=json.loads(r.value) if r.value else None) for r in rows]
-    faults: list[str] = []
-    if not rows:
-        faults.append("There is nothing to publish.")
-    if len(decision.reason.strip()) < LEAST_REASON:
-        faults.append("Write the reason in a sentence: whoever reads this version later needs it.")
-    if edition.digest_of(live) != compared.before_digest:
-        faults.append("Somebody published meanwhile: look at the comparison again.")
-    if any(content.needs_second(change) for change in changes):
-        faults += _faults_of_second(session, rows, decision)
-    return faults + _faults_of_figures(session, compared, decision)
+def publish(
+    session: Session, rows: Sequence[PhraseChange], compared: Comparison, decision: Decision, *, now: datetime
+) -> PhraseVersion:
+    """Publish these open changes as the next version. Raises Refused with every reason why not.
+
+    `compared` is of the very content that the changes make; the example lines were tried on it (lint.lines_hold).
+    """
+    series = _Versions(session=session, rows=rows, compared=compared, takes_on_alarms=decision.takes_on_alarms)
+    changes = ((row.key, json.loads(row.value) if row.value else None) for row in rows)
+    new = edition.canonical(content.applied(live_content(session), changes))
+    return series.publish(new, compared.looked, by=decision.staff_id, reason=decision.reason, now=now)
 
 
-def _faults_of_second(session: Session, rows: Sequence[PhraseChange], decision: Decision) -> list[str]:
+def roll_back(session: Session, number: int, *, staff_id: int, reason: str, now: datetime) -> PhraseVersion:
+    """Put an earlier version in force again, as a new version. 0 is everything as shipped.
+
+    One click: what it says was in force before. Where it would silence or lower anything that is answered now, a
+    person with the clinician role must click. Raises Refused.
+    """
+    return _Versions(session=session).go_back(number, by=staff_id, reason=reason, now=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Versions(Series[PhraseVersion]):
+    """The versions of the desk. `rows` are the changes that are published, `compared` what they would do."""
+
+    session: Session
+    rows: Sequence[PhraseChange] = ()
+    compared: Comparison | None = None
+    takes_on_alarms: bool = False
+    model: type[PhraseVersion] = PhraseVersion
+    as_shipped: str = edition.canonical({})
+    has_version_0: bool = True
+
+    def which(self) -> ColumnElement[bool]:
+        return true()
+
+    def content_of(self, version: PhraseVersion) -> str:
+        return version.content
+
+    def faults(self, given: Publication, before: str) -> list[str]:
+        needs_second = any(content.needs_second(change) for change in _between(before, given.content))
+        if given.back_to is not None:
+            if needs_second and not is_clinical(self.session, given.by):
+                return ["This would take back something that protects: somebody with the clinician role may do it."]
+            return []
+        assert self.compared is not None, "what is published was compared"
+        faults: list[str] = []
+        if len(given.reason) < LEAST_REASON:
+            faults.append("Write the reason in a sentence: whoever reads this version later needs it.")
+        if needs_second:
+            faults += _faults_of_second(self.session, self.rows, given.by)
+        may = self.takes_on_alarms and is_clinical(self.session, given.by)
+        return faults + _faults_of_figures(self.compared, may_take_on_alarms=may)
+
+    def make(self, given: Publication, number: int, before: str) -> PhraseVersion:
+        authors = sorted({row.author_id for row in self.rows}) or [given.by]
+        is_approval = given.by not in authors
+        compared = self.compared
+        return PhraseVersion(
+            number=number,
+            kind="publish" if given.back_to is None else "rollback",
+            content=given.content,
+            digest=digest_of(given.content),
+            author_id=authors[0] if is_approval else given.by,
+            approver_id=given.by if is_approval else None,
+            reason=given.reason,
+            changes=json.dumps([asdict(change) for change in _between(before, given.content)]),
+            scores=compared.as_stored() if compared is not None else {},
+            is_override=compared is not None and compared.has_more_alarms,
+            rolled_back_to=given.back_to,
+            at=given.now,
+        )
+
+    def use_up_draft(self, version: PhraseVersion, given: Publication) -> bool:
+        decided = self.session.execute(
+            update(PhraseChange)
+            .where(PhraseChange.id.in_([row.id for row in self.rows]), PhraseChange.status == "draft")
+            .values(status="published", decided_by=given.by, decided_at=given.now, version_id=version.id)
+        )
+        assert isinstance(decided, CursorResult)
+        return decided.rowcount == len(self.rows)
+
+    def follow(self, version: PhraseVersion, given: Publication) -> None:
+        _tell(self.session, version, changes_of(version), now=given.now)
+        if given.back_to is None:
+            _keep_lines(self.session, version, given.by, now=given.now)
+
+
+def _between(before: str, after: str) -> tuple[Change, ...]:
+    return content.diff(json.loads(before), json.loads(after))
+
+
+def _faults_of_second(session: Session, rows: Sequence[PhraseChange], staff_id: int) -> list[str]:
     faults: list[str] = []
-    if not is_clinical(session, decision.staff_id):
+    if not is_clinical(session, staff_id):
         faults.append("Only somebody with the clinician role may approve these changes.")
-    if any(row.author_id == decision.staff_id for row in rows):
+    if any(row.author_id == staff_id for row in rows):
         faults.append("You proposed one of these changes: a second person has to approve it.")
     return faults
 
 
-def _faults_of_figures(session: Session, compared: Comparison, decision: Decision) -> list[str]:
+def _faults_of_figures(compared: Comparison, *, may_take_on_alarms: bool) -> list[str]:
     faults: list[str] = []
     if compared.lost:
         faults.append(
@@ -108,108 +183,11 @@ def _faults_of_figures(session: Session, compared: Comparison, decision: Decisio
         )
     if compared.is_oblique_lower:
         faults.append("Fewer veiled statements of danger would be found. Nobody can publish that.")
-    if compared.has_more_alarms and not (decision.takes_on_alarms and is_clinical(session, decision.staff_id)):
+    if compared.has_more_alarms and not may_take_on_alarms:
         faults.append(
             "False alarms would rise by more than 0.3 points. Narrow the phrase, or let a clinician take them on."
         )
     return faults
-
-
-def publish(
-    session: Session, rows: Sequence[PhraseChange], compared: Comparison, decision: Decision, *, now: datetime
-) -> PhraseVersion:
-    """Publish these open changes as the next version. Raises DeskError with every reason why not.
-
-    `compared` is of the very content that the changes make; the example lines were tried on it (lint.lines_hold).
-    """
-    if faults := faults_of(session, rows, compared, decision):
-        raise DeskError(*faults)
-    live = live_content(session)
-    new = content.applied(live, ((row.key, json.loads(row.value) if row.value else None) for row in rows))
-    if edition.digest_of(new) != compared.after_digest:
-        raise DeskError("The draft changed meanwhile: look at the comparison again.")
-    authors = sorted({row.author_id for row in rows})
-    is_approval = decision.staff_id not in authors
-    made = _add(
-        session,
-        new,
-        changes=content.diff(live, new),
-        author_id=authors[0] if is_approval else decision.staff_id,
-        approver_id=decision.staff_id if is_approval else None,
-        reason=decision.reason,
-        scores=compared.as_stored(),
-        is_override=compared.has_more_alarms,
-        now=now,
-    )
-    _close(session, rows, made, decision.staff_id, now=now)
-    _keep_lines(session, made, decision.staff_id, now=now)
-    return made
-
-
-def roll_back(session: Session, number: int, *, staff_id: int, reason: str, now: datetime) -> PhraseVersion:
-    """Put an earlier version in force again, as a new version. 0 is everything as shipped.
-
-    One click: what it says was in force before. Where it would silence or lower anything that is answered now, a
-    person with the clinician role must click. Raises DeskError.
-    """
-    target = version(session, number)
-    if target is None and number != 0:
-        raise DeskError(f"There is no version {number}.")
-    live, new = live_content(session), content_of(target)
-    changes = content.diff(live, new)
-    if not changes:
-        raise DeskError("That is what is in force.")
-    if any(content.needs_second(change) for change in changes) and not is_clinical(session, staff_id):
-        raise DeskError("This would take back something that protects: somebody with the clinician role may do it.")
-    return _add(
-        session,
-        new,
-        changes=changes,
-        author_id=staff_id,
-        approver_id=None,
-        reason=reason.strip() or f"Back to version {number}",
-        scores={},
-        is_override=False,
-        now=now,
-        rolled_back_to=number,
-    )
-
-
-def _add(
-    session: Session,
-    new: dict[str, Any],
-    *,
-    changes: Sequence[Change],
-    author_id: int,
-    approver_id: int | None,
-    reason: str,
-    scores: dict[str, Any],
-    is_override: bool,
-    now: datetime,
-    rolled_back_to: int | None = None,
-) -> PhraseVersion:
-    last = newest(session)
-    row = PhraseVersion(
-        number=1 if last is None else last.number + 1,
-        kind="publish" if rolled_back_to is None else "rollback",
-        content=edition.canonical(new),
-        digest=edition.digest_of(new),
-        author_id=author_id,
-        approver_id=approver_id,
-        reason=reason.strip(),
-        changes=json.dumps([{"key": c.key, "before": c.before, "after": c.after} for c in changes]),
-        scores=scores,
-        is_override=is_override,
-        rolled_back_to=rolled_back_to,
-        at=now,
-    )
-    try:
-        with session.begin_nested():
-            session.add(row)
-    except IntegrityError:
-        raise DeskError("Somebody published at the same moment: look at the comparison again.") from None
-    _tell(session, row, changes, now=now)
-    return row
 
 
 def _tell(session: Session, row: PhraseVersion, changes: Sequence[Change], *, now: datetime) -> None:
@@ -231,17 +209,6 @@ def _tell(session: Session, row: PhraseVersion, changes: Sequence[Change], *, no
         action="desk.published" if row.kind == "publish" else "desk.rolled_back",
         subject=f"phrases:{row.number}",
         details={"hash": row.digest, "changes": len(changes), "override": row.is_override},
-    )
-
-
-def _close(
-    session: Session, rows: Sequence[PhraseChange], made: PhraseVersion, staff_id: int, *, now: datetime
-) -> None:
-    """The changes are decided; a second publisher of the same ones finds none open."""
-    session.execute(
-        update(PhraseChange)
-        .where(PhraseChange.id.in_([row.id for row in rows]), PhraseChange.status == "draft")
-        .values(status="published", decided_by=staff_id, decided_at=now, version_id=made.id)
     )
 
 

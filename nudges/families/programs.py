@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -14,6 +13,7 @@ from nudges.ledger import record
 from nudges.library import signing
 from nudges.models.program import Lane, Program
 from nudges.models.sequences import SequenceRow, SequenceVersion
+from nudges.publishing import digest_of
 
 SHIPPED = "As shipped."
 
@@ -66,7 +66,7 @@ def publish_shipped(session: Session, program: Program, shipped: Mapping[str, st
                 sequence_id=row.id,
                 number=1,
                 yaml=text,
-                sha256=hashlib.sha256(text.encode()).hexdigest(),
+                sha256=digest_of(text),
                 note=SHIPPED,
                 published_at=now,
             )

@@ -12,9 +12,9 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
-from nudges.ledger import record
 from nudges.library import naming
 from nudges.models.sequences import SequenceRow, SequenceVersion
+from nudges.publishing import Draft, DraftPlace, Refused
 from schedules import catalog
 from schedules.lint import lint
 from schedules.lint.findings import Finding as LintFinding
@@ -26,24 +26,6 @@ from schedules.values import Sequence
 MOST_CHARACTERS = 200_000  # the longest shipped sequence has about 20,000
 AnyFinding: TypeAlias = catalog.Finding | LintFinding  # both have line, severity and message
 _KEY_LINE = re.compile(r"^key:", re.MULTILINE)
-
-
-class StaleDraft(Exception):
-    """Somebody else saved this draft meanwhile. Nothing was written; `theirs` is what stands now."""
-
-    def __init__(self, theirs: Draft) -> None:
-        super().__init__("the draft was saved by somebody else meanwhile")
-        self.theirs = theirs
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Draft:
-    """What the editor shows: the draft, or the live text when there is none (`at` is then none)."""
-
-    text: str
-    revision: int
-    by: int | None
-    at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,9 +42,7 @@ class Checked:
 
 def open_draft(session: Session, row: SequenceRow) -> Draft:
     """The draft of `row`, or its live text to start from."""
-    if row.draft_yaml is not None:
-        return Draft(text=row.draft_yaml, revision=row.draft_revision, by=row.draft_by, at=row.draft_at)
-    return Draft(text=live_text(session, row), revision=row.draft_revision, by=None, at=None)
+    return _Place(session=session, row=row).open()
 
 
 def live_text(session: Session, row: SequenceRow) -> str:
@@ -119,30 +99,49 @@ def save_draft(
 ) -> Draft:
     """Keep `text` as the draft, faults and all, if nobody saved since `expected_revision`.
 
-    Raises StaleDraft, and ValueError for a text beyond MOST_CHARACTERS.
+    Raises StaleDraft, and Refused for a text beyond MOST_CHARACTERS.
     """
     if len(text) > MOST_CHARACTERS:
-        raise ValueError(f"The draft is too long: at most {MOST_CHARACTERS} characters.")
+        raise Refused(f"The draft is too long: at most {MOST_CHARACTERS} characters.")
     text = text.replace("\r\n", "\n")
-    _write(session, row, expected_revision, draft_yaml=text, draft_by=staff_id, draft_at=now)
-    record.append(session, at=now, actor=f"staff:{staff_id}", action="draft.saved", subject=f"sequence:{row.key}")
-    return open_draft(session, row)
+    return _Place(session=session, row=row).save(text, over=expected_revision, by=staff_id, now=now)
 
 
 def discard_draft(session: Session, row: SequenceRow, *, expected_revision: int, staff_id: int, now: datetime) -> None:
     """Back to the live text. Raises StaleDraft."""
-    _write(session, row, expected_revision, draft_yaml=None, draft_by=None, draft_at=None)
-    record.append(session, at=now, actor=f"staff:{staff_id}", action="draft.discarded", subject=f"sequence:{row.key}")
+    _Place(session=session, row=row).discard(over=expected_revision, by=staff_id, now=now)
 
 
-def _write(session: Session, row: SequenceRow, expected_revision: int, **columns: object) -> None:
-    changed = session.execute(
-        update(SequenceRow)
-        .where(SequenceRow.id == row.id, SequenceRow.draft_revision == expected_revision)
-        .values(draft_revision=expected_revision + 1, **columns)
-        .execution_options(synchronize_session=False)
-    )
-    session.refresh(row)
-    assert isinstance(changed, CursorResult)
-    if changed.rowcount != 1:
-        raise StaleDraft(open_draft(session, row))
+def use_up(session: Session, row: SequenceRow, text: str, *, staff_id: int, now: datetime) -> bool:
+    """Take the draft away because `text` was published of it. False when it holds something else by now."""
+    draft = open_draft(session, row)
+    return draft.text == text and _Place(session=session, row=row).put(None, over=draft.revision, by=staff_id, now=now)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place(DraftPlace):
+    """The draft columns of a sequence."""
+
+    session: Session
+    row: SequenceRow
+
+    def open(self) -> Draft:
+        row = self.row
+        if row.draft_yaml is not None:
+            return Draft(text=row.draft_yaml, revision=row.draft_revision, by=row.draft_by, at=row.draft_at)
+        return Draft(text=live_text(self.session, row), revision=row.draft_revision)
+
+    def put(self, text: str | None, *, over: int, by: int, now: datetime) -> bool:
+        who, at = (None, None) if text is None else (by, now)
+        changed = self.session.execute(
+            update(SequenceRow)
+            .where(SequenceRow.id == self.row.id, SequenceRow.draft_revision == over)
+            .values(draft_revision=over + 1, draft_yaml=text, draft_by=who, draft_at=at)
+            .execution_options(synchronize_session=False)
+        )
+        self.session.refresh(self.row)
+        assert isinstance(changed, CursorResult)
+        return changed.rowcount == 1
+
+    def note(self, text: str | None) -> tuple[str, str]:
+        return "draft.discarded" if text is None else "draft.saved", f"sequence:{self.row.key}"

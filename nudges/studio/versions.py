@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import ColumnElement, literal, select
 from sqlalchemy.orm import Session
 
 from nudges.families import snapshots
@@ -17,20 +16,13 @@ from nudges.ledger import record
 from nudges.library import signing, texts
 from nudges.models.family import Parent
 from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion
-from nudges.studio.drafts import Checked, check_draft, check_for, discard_draft, open_draft
+from nudges.publishing import Looked, Publication, Series, digest_of
+from nudges.studio.drafts import check_draft, check_for, live_text, open_draft, use_up
 from schedules import lifecycle
 
 NEW_ONLY: Final = "new_only"  # running families finish the version that they started
 ALL: Final = "all"  # they move, step by step id; nothing is sent twice
 MOVES: Final = (NEW_ONLY, ALL)
-
-
-class CannotPublish(ValueError):
-    """The text has errors, is not signed off, or nothing changed; `checked` holds the findings."""
-
-    def __init__(self, message: str, checked: Checked) -> None:
-        super().__init__(message)
-        self.checked = checked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,90 +39,101 @@ def publish(
     *,
     note: str,
     move: str,
-    expected_revision: int,
+    looked: Looked,
     staff_id: int,
     now: datetime,
 ) -> SequenceVersion:
-    """Make the draft the live version, in one transaction:
+    """Make the draft the live version: new enrollments get it, and with `move` "all" running ones change to it by step.
 
-    1. the draft must be without errors, signed off where it must be, and differ from the live text (CannotPublish);
-    2. it must still be the one that the admin looked at (StaleDraft), and is used up;
-    3. a new version is written, and is what new enrollments get;
-    4. with `move` "all", running enrollments change to it by step id.
+    It must be the draft that was looked at, without errors, signed off where it must be, and differ from the live
+    text. Raises Refused.
     """
-    text = open_draft(session, row).text
-    checked = check_for(session, row, text, today=now.date())
-    _refuse_faults(checked)
-    _refuse_unsigned(session, row, text, checked)
-    discard_draft(session, row, expected_revision=expected_revision, staff_id=staff_id, now=now)
-    return _publish_text(session, row, text, note=note, move=move, staff_id=staff_id, now=now)
+    draft = open_draft(session, row).text
+    return _series(session, row, move).publish(draft, looked, by=staff_id, reason=note, now=now)
 
 
 def go_back(
     session: Session, row: SequenceRow, *, number: int, note: str, move: str, staff_id: int, now: datetime
 ) -> SequenceVersion:
-    """Publish the text of an earlier version again, as a new one. Raises CannotPublish, NoResultFound."""
-    earlier = version_of(session, row, number)
-    return _publish_text(
-        session, row, earlier.yaml, note=note or f"Back to version {number}.", move=move, staff_id=staff_id, now=now
-    )
+    """Publish the text of an earlier version again, as a new one. Raises Refused."""
+    return _series(session, row, move).go_back(number, by=staff_id, reason=note, now=now)
 
 
-def _publish_text(
-    session: Session, row: SequenceRow, text: str, *, note: str, move: str, staff_id: int, now: datetime
-) -> SequenceVersion:
+def looked_at(session: Session, row: SequenceRow) -> Looked:
+    """What a comparison made now compares."""
+    live, draft = live_text(session, row), open_draft(session, row).text
+    return Looked(before=digest_of(live), after=digest_of(draft))
+
+
+def history(session: Session, row: SequenceRow) -> Sequence[SequenceVersion]:
+    """Every version, newest first."""
+    return _series(session, row).history()
+
+
+def _series(session: Session, row: SequenceRow, move: str = NEW_ONLY) -> _Versions:
     if move not in MOVES:
         raise ValueError(f"move should be one of: {', '.join(MOVES)}")
-    checked = check_draft(text, key=row.key)
-    _refuse_faults(checked)
-    _refuse_unsigned(session, row, text, checked)
-    sha256 = hashlib.sha256(text.encode()).hexdigest()
-    if row.live_number is not None and version_of(session, row, row.live_number).sha256 == sha256:
-        raise CannotPublish("This is the live text already; there is nothing to publish.", checked)
-    version = _new_version(session, row, text, sha256, note=note, staff_id=staff_id, now=now)
-    moved = _move_running(session, row, version, now=now) if move == ALL else 0
-    record.append(
-        session,
-        at=now,
-        actor=f"staff:{staff_id}",
-        action="sequence.published",
-        subject=f"sequence:{row.key}",
-        details={"version": version.number, "move": move, "moved": moved},
-    )
-    return version
+    return _Versions(session=session, row=row, move=move)
 
 
-def _refuse_faults(checked: Checked) -> None:
-    if checked.sequence is None or checked.errors:
-        raise CannotPublish("The text has errors; mend them first.", checked)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Versions(Series[SequenceVersion]):
+    """The versions of one sequence. `move` says what becomes of running families."""
 
+    session: Session
+    row: SequenceRow
+    move: str
+    model: type[SequenceVersion] = SequenceVersion
 
-def _refuse_unsigned(session: Session, row: SequenceRow, text: str, checked: Checked) -> None:
-    """What needs a clinician's yes does not go live before it has it; the sign-off page shows the draft."""
-    waiting = signing.waiting(session, row.program_id, texts.of_sequence(row.key, text))
-    if waiting:
-        message = f"These texts need a sign-off before they can be published: {signing.in_words(waiting)}."
-        raise CannotPublish(message, checked)
+    def which(self) -> ColumnElement[bool]:
+        return SequenceVersion.sequence_id == self.row.id
 
+    def content_of(self, version: SequenceVersion) -> str:
+        return version.yaml
 
-def _new_version(
-    session: Session, row: SequenceRow, text: str, sha256: str, *, note: str, staff_id: int, now: datetime
-) -> SequenceVersion:
-    newest = session.scalar(select(func.max(SequenceVersion.number)).where(SequenceVersion.sequence_id == row.id))
-    version = SequenceVersion(
-        sequence_id=row.id,
-        number=(newest or 0) + 1,
-        yaml=text,
-        sha256=sha256,
-        note=note,
-        published_by=staff_id,
-        published_at=now,
-    )
-    session.add(version)
-    session.flush()
-    row.live_number = version.number
-    session.flush()
-    return version
+    def faults(self, given: Publication, before: str) -> list[str]:
+        """An earlier version may come again whatever the language lint has learned since."""
+        session, row = self.session, self.row
+        is_new = given.back_to is None
+        checked = (
+            check_for(session, row, given.content, today=given.now.date())
+            if is_new
+            else check_draft(given.content, key=row.key)
+        )
+        if checked.sequence is None or checked.errors:
+            return ["The text has errors; mend them first."]
+        # What needs a clinician's yes does not go live before it has it; the sign-off page shows the draft.
+        waiting = signing.waiting(session, row.program_id, texts.of_sequence(row.key, given.content))
+        if waiting:
+            return [f"These texts need a sign-off before they can be published: {signing.in_words(waiting)}."]
+        return []
+
+    def make(self, given: Publication, number: int, before: str) -> SequenceVersion:
+        return SequenceVersion(
+            sequence_id=self.row.id,
+            number=number,
+            yaml=given.content,
+            sha256=digest_of(given.content),
+            note=given.reason,
+            published_by=given.by,
+            published_at=given.now,
+        )
+
+    def use_up_draft(self, version: SequenceVersion, given: Publication) -> bool:
+        return use_up(self.session, self.row, given.content, staff_id=given.by, now=given.now)
+
+    def follow(self, version: SequenceVersion, given: Publication) -> None:
+        self.row.live_number = version.number
+        self.session.flush()
+        moved = _move_running(self.session, self.row, version, now=given.now) if self.move == ALL else 0
+        record.append(
+            self.session,
+            at=given.now,
+            actor=f"staff:{given.by}",
+            action="sequence.published",
+            subject=f"sequence:{self.row.key}",
+            details={"version": version.number, "move": self.move, "moved": moved},
+        )
 
 
 def running(session: Session, row: SequenceRow, *, most: int | None = None) -> list[Enrollment]:
@@ -165,22 +168,6 @@ def _move_running(session: Session, row: SequenceRow, version: SequenceVersion, 
         snapshots.save_or_raise(session, parent, upgraded, now=now)
         snapshots.look_again(parent, now=now)
     return len(enrollments)
-
-
-def history(session: Session, row: SequenceRow) -> list[SequenceVersion]:
-    """Every version, newest first."""
-    return list(
-        session.scalars(
-            select(SequenceVersion).where(SequenceVersion.sequence_id == row.id).order_by(SequenceVersion.number.desc())
-        )
-    )
-
-
-def version_of(session: Session, row: SequenceRow, number: int) -> SequenceVersion:
-    """One version. Raises NoResultFound."""
-    return session.scalars(
-        select(SequenceVersion).where(SequenceVersion.sequence_id == row.id, SequenceVersion.number == number)
-    ).one()
 
 
 def diff(old: str, new: str) -> list[DiffLine]:

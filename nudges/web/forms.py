@@ -57,6 +57,11 @@ class Form:
         self.fault(name, f"Write a whole number from {least} to {most}.")
         return None
 
+    def revision(self) -> int | None:
+        """The revision of a draft that the page was opened on; none when the field is missing or holds nonsense."""
+        text = self.get("revision")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
     def instant(self, name: str, zone: str) -> datetime | None:
         """An <input type=datetime-local> as UTC, read as wall time in `zone`; none when left empty."""
         text = self.get(name)

@@ -18,7 +18,6 @@ from nudges.crisis.values import Level, Screening, Tier
 from nudges.desk import bench, compare, content, corpus, drafting, lines, lint, versions
 from nudges.desk.content import Change
 from nudges.desk.corpus import Reading, Row
-from nudges.desk.faults import DeskError
 from nudges.desk.live import LiveScreen
 from nudges.families.staff import set_on_call
 from nudges.library import signing
@@ -26,6 +25,7 @@ from nudges.models.messages import Inbound
 from nudges.models.on_call import CorpusText
 from nudges.models.phrases import PhraseVersion
 from nudges.models.safety import LedgerEntry, Task
+from nudges.publishing import Refused
 
 VIOLIN = Phrase(
     kind="crisis",
@@ -192,11 +192,11 @@ def test_taking_it_away_needs_another_person_with_the_clinical_role(session, peo
     publish(session, people.dee, now=now)
     drafting.propose(session, "phrase:p1", None, staff_id=people.dee.id, now=now)
     assert not drafting.lot(session, needs_second=False).rows
-    with pytest.raises(DeskError, match="clinician role"):
+    with pytest.raises(Refused, match="clinician role"):
         publish(session, people.ana, now=now, second=True)
     ben = clinician(session, people)
     signing.set_roles(session, people.dee, ["clinician"], by="system:test", now=now)
-    with pytest.raises(DeskError, match="You proposed"):
+    with pytest.raises(Refused, match="You proposed"):
         publish(session, people.dee, now=now, second=True)
     made = publish(session, ben, now=now, second=True)
     assert (made.author_id, made.approver_id) == (people.dee.id, ben.id)
@@ -210,19 +210,19 @@ def test_nothing_is_published_that_loses_a_plain_statement_of_danger(session, pe
     lot = drafting.lot(session, needs_second=True)
     seen = compared(session, lot, known=known)
     assert [moved.row.name for moved in seen.lost] == ["1"]
-    with pytest.raises(DeskError, match="plain statements of danger"):
+    with pytest.raises(Refused, match="plain statements of danger"):
         publish(session, ben, now=now, second=True, alarms=True)
     assert versions.newest(session) is None
 
 
 def test_more_false_alarms_block_unless_a_clinician_takes_them_on_with_a_reason(session, people, now) -> None:
     drafting.propose_phrase(session, VIOLIN, name=None, staff_id=people.dee.id, now=now)
-    with pytest.raises(DeskError, match="0.3 points"):
+    with pytest.raises(Refused, match="0.3 points"):
         publish(session, people.dee, now=now, rows=ROWS, alarms=True)
     signing.set_roles(session, people.dee, ["clinician"], by="system:test", now=now)
-    with pytest.raises(DeskError, match="0.3 points"):
+    with pytest.raises(Refused, match="0.3 points"):
         publish(session, people.dee, now=now, rows=ROWS)
-    with pytest.raises(DeskError, match="reason"):
+    with pytest.raises(Refused, match="reason"):
         publish(session, people.dee, now=now, rows=ROWS, alarms=True, reason="because")
     made = publish(session, people.dee, now=now, rows=ROWS, alarms=True)
     assert made.is_override and made.scores["after"]["ordinary_as_crisis"] > 0
@@ -235,7 +235,7 @@ def test_a_comparison_of_something_else_publishes_nothing(session, people, now) 
     drafting.propose_phrase(session, other, name=None, staff_id=people.dee.id, now=now)
     lot = drafting.lot(session, needs_second=False)
     decision = versions.Decision(staff_id=people.dee.id, reason="Because the test says so")
-    with pytest.raises(DeskError, match="draft changed"):
+    with pytest.raises(Refused, match="draft changed"):
         versions.publish(session, lot.rows, old, decision, now=now)
     assert sorted(change.name for change in lot.changes) == ["p1", "p2"]
 
@@ -243,14 +243,14 @@ def test_a_comparison_of_something_else_publishes_nothing(session, people, now) 
 def test_going_back_is_a_new_version_with_the_old_content(session, people, now) -> None:
     drafting.propose_phrase(session, VIOLIN, name=None, staff_id=people.dee.id, now=now)
     first = publish(session, people.dee, now=now)
-    with pytest.raises(DeskError, match="clinician role"):
+    with pytest.raises(Refused, match="clinician role"):
         versions.roll_back(session, 0, staff_id=people.dee.id, reason="", now=now)
     ben = clinician(session, people)
     versions.roll_back(session, 0, staff_id=ben.id, reason="", now=now)
     assert versions.live_content(session) == {}
     third = versions.roll_back(session, 1, staff_id=people.dee.id, reason="", now=now)  # only adds: anybody may
     assert (third.number, third.kind, third.digest) == (3, "rollback", first.digest)
-    with pytest.raises(DeskError, match="what is in force"):
+    with pytest.raises(Refused, match="what is in force"):
         versions.roll_back(session, 1, staff_id=ben.id, reason="", now=now)
 
 
@@ -269,7 +269,7 @@ def test_a_suppression_is_on_trial_for_fourteen_days(session, people, now) -> No
     publish(session, ben, now=now, second=True)
     assert versions.live_content(session)["phrase:p1"]["shadow"] is True
     later = now + timedelta(days=13)
-    with pytest.raises(DeskError, match="14 days"):
+    with pytest.raises(Refused, match="14 days"):
         drafting.propose_end_of_trial(session, "p1", staff_id=people.dee.id, now=later)
     later = now + timedelta(days=14)
     drafting.propose_end_of_trial(session, "p1", staff_id=people.dee.id, now=later)
@@ -342,7 +342,7 @@ def test_every_shipped_reply_passes_its_own_checks() -> None:
 def test_a_line_or_reply_that_would_not_fit_is_refused_before_it_is_saved(
     session, people, now, key, value, said
 ) -> None:
-    with pytest.raises(DeskError, match=said):
+    with pytest.raises(Refused, match=said):
         drafting.propose(session, key, value, staff_id=people.dee.id, now=now)
 
 

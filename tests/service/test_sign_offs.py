@@ -16,9 +16,9 @@ from nudges.models.messages import Outbox
 from nudges.models.safety import LedgerEntry, Task
 from nudges.models.sequences import SequenceRow
 from nudges.outbound import planner, sender
+from nudges.publishing import Refused
 from nudges.studio import drafts, sign_offs, versions
 from nudges.studio.drafts import live_text
-from nudges.studio.versions import CannotPublish
 from tests.support import factories
 from tests.support.factories import LIBRARY, a_parent
 from tests.support.texting import texting
@@ -168,8 +168,9 @@ def test_a_changed_text_is_published_only_after_its_draft_was_signed(session, pe
         staff_id=people.dee.id,
         now=now,
     )
-    publish = {"note": "Plainer.", "move": versions.NEW_ONLY, "expected_revision": 1, "staff_id": people.dee.id}
-    with pytest.raises(CannotPublish, match="need a sign-off before they can be published: AC-1 needs a clinician"):
+    publish = {"note": "Plainer.", "move": versions.NEW_ONLY, "staff_id": people.dee.id}
+    publish["looked"] = versions.looked_at(session, row)
+    with pytest.raises(Refused, match="need a sign-off before they can be published: AC-1 needs a clinician"):
         versions.publish(session, row, now=now, **publish)
     chapter = sign_offs.chapter(session, people.program, LIBRARY, AFTERCRISIS)
     assert chapter.is_draft and [state.text.name for state in chapter.unsigned] == ["AC-1"]

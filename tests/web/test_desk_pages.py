@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import func, select, text
 
 from nudges.alerts import on_call
 from nudges.crisis import edition
 from nudges.crisis.values import Level
-from nudges.desk import corpus, versions
+from nudges.desk import corpus, lint, versions
 from nudges.library import signing
 from nudges.models.messages import Inbound
 from nudges.models.on_call import CorpusText
@@ -41,13 +43,30 @@ SMALL = tuple(
 
 @pytest.fixture(autouse=True)
 def small_corpus(monkeypatch):
-    """Three texts instead of five thousand: the whole corpus takes half a minute to read."""
+    """Three texts instead of five thousand: the whole corpus takes half a minute to read.
+
+    What the linter keeps of it is forgotten before and after: other tests run in the same process.
+    """
     monkeypatch.setattr(corpus, "shipped", lambda: SMALL)
+    lint.corpus_texts.cache_clear(), lint._commonest.cache_clear()
+    yield
+    lint.corpus_texts.cache_clear(), lint._commonest.cache_clear()
 
 
 def read_corpus(client) -> None:
     while 'id="reading"' in client.get("/admin/crisis/draft").text:
         client.post("/admin/crisis/draft/read")
+
+
+def looked_at(client, lot: str) -> dict[str, str]:
+    """What the page says was compared, of one lot."""
+    form = client.get("/admin/crisis/draft").text.partition(f'name="lot" value="{lot}"')[2]
+    return dict(re.findall(r'name="(before|after)" value="(\w+)"', form)[:2])
+
+
+def publish(client, lot: str, reason: str, looked: dict[str, str] | None = None):
+    looked = looked_at(client, lot) if looked is None else looked
+    return client.post("/admin/crisis/draft/publish", data={"lot": lot, "reason": reason, **looked})
 
 
 def make_clinician(db, staff_id) -> None:
@@ -140,7 +159,7 @@ def test_from_a_phrase_to_the_running_screen(dee, wired) -> None:
     dee.post("/admin/crisis/phrases/new", data=PHRASE | {"do": "save"})
     read_corpus(dee)
     assert "You may publish this at once" in dee.get("/admin/crisis/draft").text
-    sent = dee.post("/admin/crisis/draft/publish", data={"lot": "alone", "reason": "Said here for going away"})
+    sent = publish(dee, "alone", "Said here for going away")
     assert sent.status_code == 303
     found = wired.screen("the violin is on the porch", recent=(), own_texts=(), open_episode=False)
     assert found.level is Level.CRISIS
@@ -154,24 +173,55 @@ def test_from_a_phrase_to_the_running_screen(dee, wired) -> None:
 def test_a_removal_waits_for_somebody_else_with_the_clinical_role(dee, ben, db, world, wired) -> None:
     dee.post("/admin/crisis/phrases/new", data=PHRASE | {"do": "save"})
     read_corpus(dee)
-    dee.post("/admin/crisis/draft/publish", data={"lot": "alone", "reason": "Said here for going away"})
+    publish(dee, "alone", "Said here for going away")
     dee.post("/admin/crisis/phrases/p1/remove")
     read_corpus(dee)
-    shown = dee.post("/admin/crisis/draft/publish", data={"lot": "second", "reason": "It misfires a lot"}).text
+    shown = publish(dee, "second", "It misfires a lot").text
     assert "Only somebody with the clinician role" in shown and "You proposed" in shown
     make_clinician(db, world.ben)
-    assert (
-        ben.post("/admin/crisis/draft/publish", data={"lot": "second", "reason": "It misfires a lot"}).status_code
-        == 303
-    )
+    assert publish(ben, "second", "It misfires a lot").status_code == 303
     with db() as session:
         assert versions.live_content(session) == {}
+
+
+def test_what_was_looked_at_is_what_is_published(dee, db) -> None:
+    dee.post("/admin/crisis/phrases/new", data=PHRASE | {"do": "save"})
+    read_corpus(dee)
+    looked = looked_at(dee, "alone")
+    other = PHRASE | {"words": "kettle [any 3] porch", "must": "a kettle on the porch\nthe kettle is on our porch"}
+    dee.post("/admin/crisis/phrases/new", data=other | {"do": "save"})
+    read_corpus(dee)
+    assert "The draft changed meanwhile" in publish(dee, "alone", "Said here for going away", looked).text
+    with db() as session:
+        assert versions.newest(session) is None
+
+
+def test_the_second_of_two_who_change_a_line_is_told_and_neither_loses_a_word(dee, ben, db, world) -> None:
+    make_clinician(db, world.ben)
+    line = {"say": "1-800-555-0142", "dial": "18005550142", "source": "called", "verified_on": "2025-03-01"}
+    url, opened = "/admin/crisis/lines/US/poison", {"revision": "0", "do": "save"}
+    assert 'name="revision" value="0"' in ben.get(url).text
+    dee.post(url, data=line | opened)
+    page = ben.post(url, data=line | opened | {"source": "the second one called"}).text
+    assert "Dee has changed the draft of this meanwhile" in page and "the second one called" in page
+    assert 'value="called"' in dee.get(url).text, "the first one stands"
+    revision = re.search(r'name="revision" value="(\d+)"', page)[1]
+    assert ben.post(url, data=line | {"source": "the second one called", "do": "save", "revision": revision}).location
+    assert 'value="the second one called"' in dee.get(url).text
+
+
+def test_a_click_does_not_take_away_what_somebody_else_has_drafted(dee, ben, db, world) -> None:
+    make_clinician(db, world.ben)
+    line = {"say": "1-800-555-0142", "dial": "18005550142", "source": "called", "verified_on": "2025-03-01"}
+    dee.post("/admin/crisis/lines/US/poison", data=line | {"do": "save"})
+    assert "decide that first" in ben.post("/admin/crisis/lines/US/checked", follow_redirects=True).text
+    assert 'value="called"' in dee.get("/admin/crisis/lines/US/poison").text
 
 
 def test_one_click_goes_back(dee, ben, db, world) -> None:
     dee.post("/admin/crisis/phrases/new", data=PHRASE | {"do": "save"})
     read_corpus(dee)
-    dee.post("/admin/crisis/draft/publish", data={"lot": "alone", "reason": "Said here for going away"})
+    publish(dee, "alone", "Said here for going away")
     make_clinician(db, world.ben)
     assert ben.post("/admin/crisis/versions/0/roll-back").status_code == 303
     ben.get("/admin/crisis")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -40,8 +42,14 @@ def save(client: FlaskClient, text: str, revision: int = 0):
     return client.post(f"{TALK}/draft", data={"text": text, "revision": revision})
 
 
-def publish(client: FlaskClient, revision: int = 1, move: str = "new_only", note: str = "Softer."):
-    return client.post(f"{TALK}/draft/publish", data={"note": note, "move": move, "revision": revision})
+def looked_at(client: FlaskClient) -> dict[str, str]:
+    """What the page of the impact says was compared."""
+    return dict(re.findall(r'name="(before|after)" value="(\w+)"', client.get(f"{TALK}/draft/publish").text))
+
+
+def publish(client: FlaskClient, move: str = "new_only", note: str = "Softer.", looked: dict[str, str] | None = None):
+    looked = looked_at(client) if looked is None else looked
+    return client.post(f"{TALK}/draft/publish", data={"note": note, "move": move, **looked})
 
 
 def versions(db: sessionmaker[Session]) -> list[tuple[int, str]]:
@@ -155,16 +163,31 @@ def test_publishing_asks_for_a_note_and_a_choice(
     dee: FlaskClient, db: sessionmaker[Session], live: str, data: dict[str, str], field: str
 ) -> None:
     save(dee, softer(live))
-    page = dee.post(f"{TALK}/draft/publish", data={"note": "Why", "move": "all", "revision": 1, **data}).text
+    page = dee.post(f"{TALK}/draft/publish", data={"note": "Why", "move": "all", **looked_at(dee), **data}).text
     assert f'id="{field}-fault"' in page
     assert len(versions(db)) == 1
 
 
 def test_what_was_looked_at_is_what_is_published(dee: FlaskClient, db: sessionmaker[Session], live: str) -> None:
     save(dee, softer(live))
+    looked = looked_at(dee)
     save(dee, softer(live).replace("First talk", "Another talk"), revision=1)
-    page = publish(dee, revision=1).location
+    page = publish(dee, looked=looked).location
     assert page == f"{TALK}/draft/publish" and len(versions(db)) == 1
+    assert "The draft changed meanwhile" in dee.get(page).text
+
+
+def test_nothing_is_published_over_a_version_that_was_not_compared(
+    dee: FlaskClient, db: sessionmaker[Session], live: str
+) -> None:
+    save(dee, softer(live))
+    publish(dee)
+    save(dee, softer(live).replace("First talk", "Another talk"), revision=2)
+    looked = looked_at(dee)
+    dee.post(f"{TALK}/versions/1/again", data={"move": "new_only", "note": "Too soft."})
+    page = publish(dee, looked=looked).location
+    assert "Somebody published meanwhile" in dee.get(page).text
+    assert [number for number, _ in versions(db)] == [1, 2, 3]
 
 
 def test_going_back_publishes_the_earlier_text_again(dee: FlaskClient, db: sessionmaker[Session], live: str) -> None:

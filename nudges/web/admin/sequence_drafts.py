@@ -11,8 +11,9 @@ from nudges.families.snapshots import StaleParent
 from nudges.models.family import Family, Parent
 from nudges.models.program import Staff
 from nudges.models.sequences import SequenceRow
+from nudges.publishing import Draft, Looked, Refused, StaleDraft
 from nudges.studio import drafts, impact, preview, versions
-from nudges.studio.drafts import Checked, Draft
+from nudges.studio.drafts import Checked
 from nudges.web.admin.sequences import BUSY, row_or_404
 from nudges.web.context import now, program_of_staff, staff, transaction, wiring
 from nudges.web.forms import Form
@@ -68,15 +69,14 @@ def _families(db: Session) -> list[tuple[int, str]]:
 def save(key: str) -> Response:
     form = Form(values=request.form)
     text, at = _typed(), now()
-    revision = int(form.get("revision")) if form.get("revision").isdigit() else -1
     try:
         with transaction() as db:
             row = row_or_404(db, key)
-            drafts.save_draft(db, row, text, expected_revision=revision, staff_id=staff().id, now=at)
-    except drafts.StaleDraft as stale:
+            drafts.save_draft(db, row, text, expected_revision=_revision(form), staff_id=staff().id, now=at)
+    except StaleDraft as stale:
         with transaction() as db:
             return _editor(db, row_or_404(db, key), stale.theirs, text=text, theirs=stale.theirs)
-    except ValueError as error:
+    except Refused as error:
         flash(str(error), "bad")
         with transaction() as db:
             row = row_or_404(db, key)
@@ -84,6 +84,12 @@ def save(key: str) -> Response:
     errors = drafts.check_draft(text, key=key, today=now().date()).errors
     flash(f"Saved, with {errors} to mend before publishing." if errors else "Saved.", "warn" if errors else "good")
     return back_to(url_for("sequence_drafts.edit", key=key))
+
+
+def _revision(form: Form) -> int:
+    """The revision that the editor was opened on; one that there is not when the field is missing."""
+    given = form.revision()
+    return -1 if given is None else given
 
 
 def _typed() -> str:
@@ -122,14 +128,13 @@ def _chosen_parent(db: Session, form: Form) -> Parent | None:
 
 @area.post(f"{EDIT}/discard")
 def discard(key: str) -> Response:
-    revision = int(request.form.get("revision", "-1"))
-    at = now()
+    form, at = Form(values=request.form), now()
     try:
         with transaction() as db:
             row = row_or_404(db, key)
-            drafts.discard_draft(db, row, expected_revision=revision, staff_id=staff().id, now=at)
+            drafts.discard_draft(db, row, expected_revision=_revision(form), staff_id=staff().id, now=at)
         flash("The draft is gone; this is the live text again.", "good")
-    except drafts.StaleDraft:
+    except StaleDraft:
         flash("Somebody else saved this draft meanwhile. Look at it before you discard it.", "warn")
     return back_to(url_for("sequence_drafts.edit", key=key))
 
@@ -150,7 +155,7 @@ def _review(db: Session, row: SequenceRow, form: Form) -> Response:
     return page(
         "sequences/publish.html",
         row=row,
-        draft=draft,
+        looked=versions.looked_at(db, row),
         checked=checked,
         lines=draft.text.splitlines(),
         difference=versions.diff(drafts.live_text(db, row), draft.text),
@@ -165,7 +170,7 @@ def publish(key: str) -> Response:
     form = Form(values=request.form)
     note = form.required("note", "Write what changed and why; the history shows it.")
     move = form.one_of("move", versions.MOVES, "Choose who gets the new version.")
-    revision, at = form.number("revision", least=0, most=2**31), now()
+    looked, at = Looked(before=form.get("before"), after=form.get("after")), now()
     if form.faults:
         with transaction() as db:
             return _review(db, row_or_404(db, key), form)
@@ -177,15 +182,13 @@ def publish(key: str) -> Response:
                 row,
                 note=note,
                 move=move,
-                expected_revision=revision if revision is not None else -1,
+                looked=looked,
                 staff_id=staff().id,
                 now=at,
             )
         flash(f"Published as version {version.number}.", "good")
         return back_to(url_for("sequences.show", key=key))
-    except drafts.StaleDraft:
-        flash("The draft was saved by somebody else meanwhile. Read it again before you publish.", "warn")
-    except versions.CannotPublish as error:
+    except Refused as error:
         flash(str(error), "bad")
     except StaleParent:
         flash(BUSY, "warn")

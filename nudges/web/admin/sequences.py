@@ -12,6 +12,7 @@ from nudges.library import signing, texts
 from nudges.models.family import Parent
 from nudges.models.program import Program, Staff
 from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion
+from nudges.publishing import Refused
 from nudges.studio import drafts, sign_offs, versions
 from nudges.studio.moments import in_words
 from nudges.web.context import now, program_of_staff, staff, transaction, wiring
@@ -136,7 +137,7 @@ def go_back(key: str, number: int) -> Response:
                 db, row, number=number, note=form.get("note"), move=move, staff_id=staff().id, now=at
             )
         flash(f"Version {number} is live again, as version {new.number}.", "good")
-    except versions.CannotPublish as error:
+    except Refused as error:
         flash(str(error), "bad")
     except StaleParent:
         flash(BUSY, "warn")

@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response
 from nudges.crisis import edition
 from nudges.desk import compare, content, corpus, drafting, lint, versions
 from nudges.desk.compare import Comparison
-from nudges.desk.faults import DeskError
 from nudges.models.program import Staff
+from nudges.publishing import DRAFT_CHANGED, PUBLISHED_MEANWHILE, Refused
 from nudges.web.admin.crisis.areas import desk_area
 from nudges.web.context import now, program_of_staff, staff, transaction
 from nudges.web.forms import Form
@@ -107,12 +107,13 @@ def publish() -> Response:
         return _show(form)
     try:
         compared = _compared(rows, known, live, lot)
+        _refuse_unseen(form, compared)
         _try_lines(lot)
         with transaction() as db:
             made = versions.publish(
                 db, drafting.lot(db, needs_second=form.get("lot") == "second").rows, compared, decision, now=at
             )
-    except (DeskError, corpus.ScreenFailsError) as error:
+    except (Refused, corpus.ScreenFailsError) as error:
         for fault in getattr(error, "faults", (str(error),)):
             form.fault("", fault)
         return _show(form)
@@ -120,10 +121,18 @@ def publish() -> Response:
     return back_to(url_for("desk_drafts.history"))
 
 
+def _refuse_unseen(form: Form, compared: Comparison) -> None:
+    """What is published is what the page showed."""
+    if form.get("before") != compared.before_digest:
+        raise Refused(PUBLISHED_MEANWHILE)
+    if form.get("after") != compared.after_digest:
+        raise Refused(DRAFT_CHANGED)
+
+
 def _try_lines(lot: drafting.Lot) -> None:
     """Every phrase's own example lines once more, on all that would be in force together."""
     if wrong := lint.lines_hold(edition.trial(lot.content)):
-        raise DeskError(*wrong)
+        raise Refused(*wrong)
 
 
 @area.post("/crisis/draft/<int:change_id>/withdraw")
@@ -178,7 +187,7 @@ def roll_back(number: int) -> Response:
     try:
         with transaction() as db:
             made = versions.roll_back(db, number, staff_id=staff().id, reason=form.get("reason"), now=at)
-    except DeskError as error:
+    except Refused as error:
         flash(str(error), "bad")
         return back_to(url_for("desk_drafts.history"))
     flash(f"Version {made.number} is in force from the next text on.", "good")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+import json
+from datetime import date, datetime
 from typing import Any
 
 from flask import abort, flash, request, url_for
@@ -13,8 +14,8 @@ from werkzeug.wrappers import Response
 from nudges.crisis import edition, replies, resources
 from nudges.crisis.edition import Edition
 from nudges.desk import content, drafting, lines, versions
-from nudges.desk.faults import DeskError
-from nudges.web.admin.crisis.areas import desk_area
+from nudges.publishing import StaleDraft
+from nudges.web.admin.crisis.areas import desk_area, put_by_click, put_in_draft
 from nudges.web.context import now, program_of_staff, staff, transaction
 from nudges.web.forms import Form
 from nudges.web.pages import back_to, page
@@ -48,9 +49,20 @@ def index() -> Response:
 
 @area.get("/crisis/lines/<country>/<line>")
 def edit(country: str, line: str) -> Response:
+    """The line as its draft has it, or as it is in force."""
     with transaction() as db:
-        live = _live(db)
-    return _edit(live, country, line, Form())
+        chosen, revision = _with_draft(db, lines.line_key(country, line))
+    known = chosen.countries.get(country)
+    raw = resources.line_to_json(known.lines[line]) if known is not None and line in known.lines else {}
+    values = {key: value or "" for key, value in raw.items()} | {"revision": str(revision)}
+    return _edit(chosen, country, line, Form(values=MultiDict(values)))
+
+
+def _with_draft(db: Session, key: str) -> tuple[Edition, int]:
+    """The desk with the draft of one key, to go on writing from, and that draft's revision."""
+    draft = drafting.open_draft(db, key)
+    changed = content.applied(versions.live_content(db), [(key, json.loads(draft.text))])
+    return edition.trial(changed), draft.revision
 
 
 def _edit(live: Edition, country: str, name: str, form: Form) -> Response:
@@ -58,9 +70,6 @@ def _edit(live: Edition, country: str, name: str, form: Form) -> Response:
     if known is None or name not in lines.NAMES:
         abort(404)
     line = known.lines.get(name)
-    if not form.values and line is not None:
-        raw = resources.line_to_json(line)
-        form = Form(values=MultiDict({key: value or "" for key, value in raw.items()}), faults=form.faults)
     return page(
         "desk/line.html",
         country=country,
@@ -98,7 +107,8 @@ def change(country: str, line: str) -> Response:
     if form.get("do") != "save":
         tried = edition.trial(content.applied(content_now, [(lines.line_key(country, line), value)]))
         return _edit(tried, country, line, form)
-    return _propose(lines.line_key(country, line), value, url_for("desk_lines.edit", country=country, line=line))
+    key = lines.line_key(country, line)
+    return put_in_draft(form, drafting.propose, key, value) or _edit(live, country, line, form)
 
 
 def _typed(form: Form, today: date) -> dict[str, Any]:
@@ -131,26 +141,33 @@ def _typed(form: Form, today: date) -> dict[str, Any]:
 def checked(country: str) -> Response:
     """Somebody called every line of the country today and all answered."""
     at = now()
-    with transaction() as db:
-        live, today = _live(db), _today(db)
-        known = live.countries.get(country)
-        if known is None:
-            abort(404)
-        for name, line in known.lines.items():
-            value = resources.line_to_json(line) | {
-                "verified_on": today.isoformat(),
-                "next_review": (today + lines.REVIEW_EVERY).isoformat(),
-            }
-            drafting.propose(db, lines.line_key(country, name), value, staff_id=staff().id, now=at)
+    try:
+        with transaction() as db:
+            _note_as_called(db, country, at)
+    except StaleDraft:
+        flash("Somebody else has a change of one of these lines in the draft: decide that first.", "bad")
+        return back_to(url_for("desk_lines.index"))
     flash("In the draft: publish it, and the dates are new.", "good")
     return back_to(url_for("desk_drafts.show"))
+
+
+def _note_as_called(db: Session, country: str, at: datetime) -> None:
+    known, today = _live(db).countries.get(country), _today(db)
+    if known is None:
+        abort(404)
+    for name, line in known.lines.items():
+        value = resources.line_to_json(line) | {
+            "verified_on": today.isoformat(),
+            "next_review": (today + lines.REVIEW_EVERY).isoformat(),
+        }
+        drafting.propose(db, lines.line_key(country, name), value, staff_id=staff().id, now=at)
 
 
 @area.post("/crisis/lines/<country>/enabled")
 def enabled(country: str) -> Response:
     """Turn a country on or off: numbers, or words instead of numbers."""
     is_on = request.form.get("enabled") == "yes"
-    return _propose(f"{edition.COUNTRY}:{country}", is_on, url_for("desk_lines.index"))
+    return put_by_click(url_for("desk_lines.index"), drafting.propose, f"{edition.COUNTRY}:{country}", is_on)
 
 
 @area.get("/crisis/replies")
@@ -168,9 +185,10 @@ def wording() -> Response:
 
 @area.get("/crisis/replies/<lang>/<text>")
 def reply(lang: str, text: str) -> Response:
+    """The reply as its draft has it, or as it is in force."""
     with transaction() as db:
-        live = _live(db)
-    return _reply(live, lang, text, Form())
+        chosen, revision = _with_draft(db, f"{edition.REPLY}:{lang}.{text}")
+    return _reply(chosen, lang, text, Form(values=MultiDict({"revision": str(revision)})))
 
 
 def _reply(live: Edition, lang: str, key: str, form: Form) -> Response:
@@ -206,21 +224,9 @@ def change_reply(lang: str, text: str) -> Response:
     try:
         tried = edition.trial(content.applied(content_now, [(name, sentences)]))
         if not form.faults and form.get("do") == "save":
-            return _propose(name, sentences, url_for("desk_lines.reply", lang=lang, text=text))
+            if done := put_in_draft(form, drafting.propose, name, sentences):
+                return done
         return _reply(edition.trial(content_now) if form.faults else tried, lang, text, form)
     except (KeyError, ValueError, IndexError):
         form.fault("sentences", "Use only {emergency}, {suicide} and the other names below, in whole brackets.")
         return _reply(edition.trial(content_now), lang, text, form)
-
-
-def _propose(key: str, value: object, back: str) -> Response:
-    at = now()
-    try:
-        with transaction() as db:
-            row = drafting.propose(db, key, value, staff_id=staff().id, now=at)
-    except DeskError as error:
-        for fault in error.faults[:5]:
-            flash(fault, "bad")
-        return back_to(back)
-    flash("It is in the draft." if row is not None else "Nothing has changed.", "good")
-    return back_to(url_for("desk_drafts.show"))

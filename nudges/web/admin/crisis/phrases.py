@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import abort, flash, request, url_for
+import json
+
+from flask import abort, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
@@ -11,11 +13,10 @@ from nudges.crisis import phrases, rulebook
 from nudges.crisis.phrases import KINDS, LANGUAGES, SLOTS, Kind, Phrase
 from nudges.crisis.values import Level, Tier
 from nudges.desk import content, drafting, lint, picture, versions
-from nudges.desk.faults import DeskError
-from nudges.web.admin.crisis.areas import desk_area
-from nudges.web.context import now, staff, transaction
+from nudges.web.admin.crisis.areas import desk_area, put_by_click, put_in_draft
+from nudges.web.context import now, transaction
 from nudges.web.forms import Form
-from nudges.web.pages import back_to, page
+from nudges.web.pages import page
 
 area = desk_area("desk_phrases", __name__)
 TIERS = (("", "Choose"), *SUBJECTS.items())
@@ -56,15 +57,20 @@ def new() -> Response:
 
 @area.get("/crisis/phrases/<name>")
 def edit(name: str) -> Response:
+    """The builder on the draft of the phrase, or on what is in force."""
     with transaction() as db:
+        draft = drafting.open_draft(db, content.phrase_key(name))
         phrase = content.phrases_in(versions.live_content(db)).get(name)
+    raw = json.loads(draft.text)
+    phrase = phrases.from_json(raw) if raw is not None else phrase
     if phrase is None:
         abort(404)
-    return _builder(Form(values=_as_typed(phrase)), name=name)
+    return _builder(Form(values=_as_typed(phrase, draft.revision)), name=name)
 
 
-def _as_typed(phrase: Phrase) -> MultiDict[str, str]:
+def _as_typed(phrase: Phrase, revision: int) -> MultiDict[str, str]:
     values = {
+        "revision": str(revision),
         "kind": phrase.kind,
         "words": phrase.words,
         "tier": phrase.tier.value if phrase.tier else "",
@@ -108,7 +114,8 @@ def _try_or_save(name: str | None) -> Response:
     phrase = _typed(form)
     with transaction() as db:
         live, recent = versions.live_content(db), drafting.recent_ordinary(db, now=at)
-    if name is not None and content.phrase_key(name) not in live:
+        is_known = name is None or drafting.open_draft(db, content.phrase_key(name)).text != "null"
+    if name is not None and content.phrase_key(name) not in live and not is_known:
         abort(404)
     # Outside a transaction: on SQLite it would hold up a crisis text for as long as it takes.
     checked = lint.check(phrase, name=name or "trial", live=live, recent=recent)
@@ -116,16 +123,7 @@ def _try_or_save(name: str | None) -> Response:
         form.fault(field, message)
     if form.faults or form.get("do") != "save":
         return _builder(form, name=name, checked=checked)
-    try:
-        with transaction() as db:
-            row = drafting.propose_phrase(db, phrase, name=name, staff_id=staff().id, now=at)
-    except DeskError as error:
-        form.fault("", str(error))
-        return _builder(form, name=name, checked=checked)
-    flash(
-        "It is in the draft. Compare it with what is in force, then publish." if row else "Nothing has changed.", "good"
-    )
-    return back_to(url_for("desk_drafts.show"))
+    return put_in_draft(form, drafting.propose_phrase, phrase, name=name) or _builder(form, name=name, checked=checked)
 
 
 def _typed(form: Form) -> Phrase:
@@ -149,36 +147,17 @@ def _lines(form: Form, field: str) -> tuple[str, ...]:
 
 @area.post("/crisis/phrases/<name>/remove")
 def remove(name: str) -> Response:
-    return _propose(content.phrase_key(name), None)
+    return put_by_click(url_for("desk_phrases.index"), drafting.propose, content.phrase_key(name), None)
 
 
 @area.post("/crisis/phrases/<name>/end-trial")
 def end_trial(name: str) -> Response:
-    at = now()
-    try:
-        with transaction() as db:
-            drafting.propose_end_of_trial(db, name, staff_id=staff().id, now=at)
-    except DeskError as error:
-        flash(str(error), "bad")
-        return back_to(url_for("desk_phrases.index"))
-    flash("In the draft: a second person has to approve it.", "good")
-    return back_to(url_for("desk_drafts.show"))
+    return put_by_click(url_for("desk_phrases.index"), drafting.propose_end_of_trial, name)
 
 
 @area.post("/crisis/rules")
 def rules() -> Response:
     """Lower a built-in rule to a safety check, or put it back. None can be removed."""
     form = Form(values=request.form)
-    return _propose(f"rule:{form.get('rule')}", "check" if form.get("do") == "lower" else None)
-
-
-def _propose(key: str, value: object) -> Response:
-    at = now()
-    try:
-        with transaction() as db:
-            row = drafting.propose(db, key, value, staff_id=staff().id, now=at)
-    except DeskError as error:
-        flash(str(error), "bad")
-        return back_to(url_for("desk_phrases.index"))
-    flash("It is in the draft." if row is not None else "Nothing has changed.", "good")
-    return back_to(url_for("desk_drafts.show"))
+    lowered = "check" if form.get("do") == "lower" else None
+    return put_by_click(url_for("desk_phrases.index"), drafting.propose, f"rule:{form.get('rule')}", lowered)
