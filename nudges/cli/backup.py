@@ -14,7 +14,7 @@ from nudges.cli.ready import log, ready, settings_or_stop
 from nudges.clock import SystemClock
 from nudges.db import Cipher, use_cipher
 from nudges.upkeep import backups, restoring
-from nudges.upkeep.backups import Line
+from nudges.upkeep.checks import Check
 from nudges.upkeep.copying import CopyError
 from nudges.upkeep.restoring import NotRestored
 
@@ -86,7 +86,7 @@ def restored(since: str | None) -> None:
     click.echo("What parents wrote meanwhile is not here: a task in the inbox says where to look. Start the service.")
 
 
-def say(lines: Iterable[Line]) -> bool:
+def say(lines: Iterable[Check]) -> bool:
     """Print lines as they come; True when one failed."""
     failed = False
     for line in lines:

@@ -15,7 +15,7 @@ from nudges.cli.backup import say
 from nudges.clock import SystemClock
 from nudges.config import ConfigError, Settings
 from nudges.upkeep import examining
-from nudges.upkeep.backups import Line
+from nudges.upkeep.checks import Check, fail
 from nudges.upkeep.examining import safely
 from nudges.wiring import Wiring
 
@@ -27,12 +27,12 @@ def doctor() -> None:
         settings = config.load()
     except ConfigError as error:
         first, *faults = str(error).splitlines()
-        say(examining.fail("settings", fault.strip()) for fault in faults or [first])
+        say(fail("settings", fault.strip()) for fault in faults or [first])
         sys.exit(1)
     sys.exit(1 if say(_lines(settings)) else 0)
 
 
-def _lines(settings: Settings) -> Iterator[Line]:
+def _lines(settings: Settings) -> Iterator[Check]:
     machine = SystemClock()
     yield from safely("settings", partial(examining.settings_lines, os.environ, settings))
     yield from safely("disk", partial(examining.disk_lines, settings))
@@ -42,7 +42,7 @@ def _lines(settings: Settings) -> Iterator[Line]:
         words = (
             f"cannot be built ({type(error).__name__}): {error}" if isinstance(error, ValueError) else "cannot be built"
         )
-        yield examining.fail("service", words)
+        yield fail("service", words)
         return
     try:
         yield from safely("database", lambda: _database(built, machine))
@@ -51,10 +51,10 @@ def _lines(settings: Settings) -> Iterator[Line]:
         built.engine.dispose()
 
 
-def _database(built: Wiring, machine: SystemClock) -> Iterator[Line]:
+def _database(built: Wiring, machine: SystemClock) -> Iterator[Check]:
     return examining.database_lines(built.engine, built.settings, built.clock.now(), machine.now())
 
 
-def _twilio(built: Wiring, machine: SystemClock) -> Iterator[Line]:
+def _twilio(built: Wiring, machine: SystemClock) -> Iterator[Check]:
     with Session(built.engine) as session:
         yield from examining.twilio_lines(built.settings, session, machine.now())

@@ -25,6 +25,7 @@ from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.program import Heartbeat, Lane
 from nudges.upkeep import beats, copying, versions
+from nudges.upkeep.checks import Check, fail, ok, warn
 
 DUTY: Final = "backup"  # the heartbeat that says when the last one was made
 MARK: Final = "restored_from"  # the heartbeat inside a backup: from when it is, and that nobody has looked since
@@ -32,15 +33,6 @@ FENCED: Final = "restored from a backup: run python -m nudges restored"
 FENCED_FOR: Final = timedelta(days=3650)
 NAME: Final = "nudges-%Y%m%d-%H%M%S.sqlite3"
 _SAMPLE: Final = 500  # rows opened in each sealed column, first and last
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
-    """One line of a check: status ok, warn or fail, what it is about, and the words with the mend."""
-
-    status: str
-    name: str
-    words: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +119,7 @@ def _is_ours(name: str) -> bool:
 # ---------------------------------------------------------------- could it be restored?
 
 
-def check(path: Path) -> Iterator[Line]:
+def check(path: Path) -> Iterator[Check]:
     """Restore a backup into a temporary database and look at it. The file itself is only read."""
     with tempfile.TemporaryDirectory(prefix="nudges-restore-") as folder:
         copy = Path(folder) / "restored.sqlite3"
@@ -135,14 +127,12 @@ def check(path: Path) -> Iterator[Line]:
             copying.snapshot(path, copy)
             broken = _integrity(copy)
         except sqlite3.DatabaseError as error:
-            yield Line(
-                status="fail", name="file", words=f"is no database that can be read ({error}); use an older backup"
-            )
+            yield fail("file", f"is no database that can be read ({error}); use an older backup")
             return
         if broken:
-            yield Line(status="fail", name="file", words=f"is damaged: {broken[0]}; use an older backup")
+            yield fail("file", f"is damaged: {broken[0]}; use an older backup")
             return
-        yield Line(status="ok", name="file", words=f"can be read, {path.stat().st_size:,} bytes")
+        yield ok("file", f"can be read, {path.stat().st_size:,} bytes")
         yield from _check_copy(f"sqlite:///{copy}")
 
 
@@ -153,7 +143,7 @@ def _integrity(copy: Path) -> list[str]:
     return [*words, *(f"a row of {row[0]} belongs to nothing" for row in orphans)]
 
 
-def _check_copy(url: str) -> Iterator[Line]:
+def _check_copy(url: str) -> Iterator[Check]:
     engine = make_engine(url)
     try:
         migrations = _migrations(engine)
@@ -170,38 +160,34 @@ def _check_copy(url: str) -> Iterator[Line]:
         engine.dispose()
 
 
-def _migrations(engine: Engine) -> Line:
+def _migrations(engine: Engine) -> Check:
     with engine.connect() as connection:
         current = versions.current(connection)
     if current == versions.head():
-        return Line(status="ok", name="migrations", words=f"at {current}, as this code")
+        return ok("migrations", f"at {current}, as this code")
     if current in versions.known():
         words = f"at {current}; brought to {versions.head()} in the copy, as `migrate` will"
-        return Line(status="ok", name="migrations", words=words)
+        return ok("migrations", words)
     if current is None:
-        return Line(status="fail", name="migrations", words="holds no tables of Nudges; choose another file")
-    return Line(
-        status="fail", name="migrations", words=f"at {current}, which this code does not know: use a newer release"
-    )
+        return fail("migrations", "holds no tables of Nudges; choose another file")
+    return fail("migrations", f"at {current}, which this code does not know: use a newer release")
 
 
-def _ledger(session: Session) -> Line:
+def _ledger(session: Session) -> Check:
     faults = record.verify(session)
     if faults:
-        return Line(status="fail", name="ledger", words=f"{faults[0]}; use another backup")
-    return Line(
-        status="ok", name="ledger", words=f"every entry is as it was written; newest hash {record.head(session)}"
-    )
+        return fail("ledger", f"{faults[0]}; use another backup")
+    return ok("ledger", f"every entry is as it was written; newest hash {record.head(session)}")
 
 
-def _counts(session: Session) -> Line:
+def _counts(session: Session) -> Check:
     shown = ("families", "parents", "enrollments", "outbox", "inbound", "alerts", "ledger")
     tables = Base.metadata.tables
     counts = (f"{session.scalar(select(func.count()).select_from(tables[name])) or 0} {name}" for name in shown)
-    return Line(status="ok", name="rows", words=", ".join(counts))
+    return ok("rows", ", ".join(counts))
 
 
-def _keys(session: Session) -> Iterator[Line]:
+def _keys(session: Session) -> Iterator[Check]:
     """Whether the present keys open what is sealed, and find who has a number."""
     opened = 0
     for table in Base.metadata.sorted_tables:
@@ -213,17 +199,15 @@ def _keys(session: Session) -> Iterator[Line]:
                     words = (
                         f"{table.name}.{column.name} cannot be opened with NUDGES_ENCRYPTION_KEYS: add the key of then"
                     )
-                    yield Line(status="fail", name="keys", words=words)
+                    yield fail("keys", words)
                     return
-    yield Line(status="ok", name="keys", words=f"{opened} sealed values were opened with the present keys")
+    yield ok("keys", f"{opened} sealed values were opened with the present keys")
     parent = session.scalar(select(Parent).where(Parent.erased_at.is_(None)).limit(1))
     if parent is not None and blind_index(parent.phone) != parent.phone_index:
         words = "NUDGES_INDEX_KEY is another one than then: no text would find its parent. Put the old one back"
-        yield Line(status="fail", name="index key", words=words)
+        yield fail("index key", words)
     else:
-        yield Line(
-            status="ok", name="index key", words="numbers are found" if parent is not None else "nobody to try it on"
-        )
+        yield ok("index key", "numbers are found" if parent is not None else "nobody to try it on")
 
 
 def _open(session: Session, table: str, column: str) -> int:
@@ -236,10 +220,10 @@ def _open(session: Session, table: str, column: str) -> int:
     return opened
 
 
-def _age(session: Session) -> Line:
+def _age(session: Session) -> Check:
     mark = session.get(Heartbeat, MARK)
     if mark is None:
         words = "was not made by `backup`: after restoring it run python -m nudges restored before anything is sent"
-        return Line(status="warn", name="fence", words=words)
+        return warn("fence", words)
     words = f"is of {mark.at:%Y-%m-%d %H:%M} UTC; sends nothing until python -m nudges restored has run"
-    return Line(status="ok", name="fence", words=words)
+    return ok("fence", words)

@@ -27,7 +27,7 @@ from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.program import Heartbeat, Lane, Program, Staff
 from nudges.upkeep import backups
-from nudges.upkeep.backups import Line
+from nudges.upkeep.checks import Check, fail, ok, warn
 from nudges.upkeep.readiness import readiness
 
 # name, whether it holds a secret, whether production needs it
@@ -64,22 +64,10 @@ _SERVICES: Final = "https://messaging.twilio.com/v1/Services/"
 _ACCOUNTS: Final = "https://api.twilio.com/2010-04-01/Accounts/"
 
 
-def ok(name: str, words: str) -> Line:
-    return Line(status="ok", name=name, words=words)
-
-
-def warn(name: str, words: str) -> Line:
-    return Line(status="warn", name=name, words=words)
-
-
-def fail(name: str, words: str) -> Line:
-    return Line(status="fail", name=name, words=words)
-
-
 # ---------------------------------------------------------------- settings
 
 
-def settings_lines(environ: Mapping[str, str], settings: Settings) -> Iterator[Line]:
+def settings_lines(environ: Mapping[str, str], settings: Settings) -> Iterator[Check]:
     """Each setting: set, unset or left at a placeholder."""
     for name, is_secret, is_needed in SETTINGS:
         value = environ.get(name)
@@ -98,7 +86,7 @@ def settings_lines(environ: Mapping[str, str], settings: Settings) -> Iterator[L
         )
 
 
-def _unset(name: str, *, is_needed: bool, production: bool) -> Line:
+def _unset(name: str, *, is_needed: bool, production: bool) -> Check:
     if is_needed:
         words = "not set: the built-in one is for trying things out only"
         return fail(name, words) if production else warn(name, words)
@@ -108,7 +96,7 @@ def _unset(name: str, *, is_needed: bool, production: bool) -> Line:
 # ---------------------------------------------------------------- the database and what is in it
 
 
-def database_lines(engine: Engine, settings: Settings, now: datetime, machine: datetime) -> Iterator[Line]:
+def database_lines(engine: Engine, settings: Settings, now: datetime, machine: datetime) -> Iterator[Check]:
     """Reachable, version, migrations, clock, keys, zones, beats, lanes, backups, on-call."""
     try:
         with engine.connect() as connection:
@@ -118,7 +106,7 @@ def database_lines(engine: Engine, settings: Settings, now: datetime, machine: d
                 yield durability({row.name: row.setting for row in connection.execute(text(_DURABLE))})
         with Session(engine) as session:
             for check in readiness(session, now, expects_beats=session.get(Heartbeat, "plan") is not None):
-                yield ok(check.name, check.words) if check.is_ok else fail(check.name, _mend(check.name, check.words))
+                yield check if check.is_ok else fail(check.name, _mend(check.name, check.words))
             yield _ledger(session)
             yield _keys(session)
             yield from _zones(session)
@@ -149,7 +137,7 @@ def _mend(name: str, words: str) -> str:
     return words if mend is None else f"{words}: {mend}"
 
 
-def durability(settings: Mapping[str, str]) -> Line:
+def durability(settings: Mapping[str, str]) -> Check:
     """Does PostgreSQL keep what it has committed when it crashes? If not, what was marked `sending` is sent again."""
     off = sorted(name for name, setting in settings.items() if setting == "off")
     if not off:
@@ -161,7 +149,7 @@ def durability(settings: Mapping[str, str]) -> Line:
     )
 
 
-def _version(found: Any, kind: str) -> Line:
+def _version(found: Any, kind: str) -> Check:
     words = f"{'PostgreSQL' if kind == 'postgresql' else 'SQLite'} {found}"
     numbers = str(found).split(" ")[0].split(".")
     least = (14, 0) if kind == "postgresql" else (3, 35)
@@ -170,21 +158,21 @@ def _version(found: Any, kind: str) -> Line:
     return ok("database", words)
 
 
-def _skew(theirs: Any, machine: datetime, name: str, whose: str) -> Line:
+def _skew(theirs: Any, machine: datetime, name: str, whose: str) -> Check:
     at = theirs if isinstance(theirs, datetime) else datetime.fromisoformat(str(theirs)).replace(tzinfo=UTC)
     skew = abs(at - machine)
     words = f"{skew.total_seconds():.1f} s from {whose}"
     return ok(name, words) if skew <= MOST_SKEW else fail(name, f"{words}: let both machines set their clocks (NTP)")
 
 
-def _ledger(session: Session) -> Line:
+def _ledger(session: Session) -> Check:
     faults = record.verify(session)
     return (
         fail("ledger", f"{faults[0]}: compare with a backup") if faults else ok("ledger", "every entry is as written")
     )
 
 
-def _keys(session: Session) -> Line:
+def _keys(session: Session) -> Check:
     """Open the oldest and the newest value of each sealed column."""
     opened = 0
     for table in Base.metadata.sorted_tables:
@@ -203,7 +191,7 @@ def _keys(session: Session) -> Line:
     return ok("keys", f"{opened} sealed values opened" if opened else "nothing is sealed yet")
 
 
-def _zones(session: Session) -> Iterator[Line]:
+def _zones(session: Session) -> Iterator[Check]:
     try:
         data = f"tzdata {version('tzdata')}"
     except PackageNotFoundError:
@@ -228,7 +216,7 @@ def _exists(zone: str) -> bool:
     return True
 
 
-def _backups(session: Session, now: datetime) -> Line:
+def _backups(session: Session, now: datetime) -> Check:
     last = session.get(Heartbeat, backups.DUTY)
     if last is None:
         return warn("backups", "none was made yet: python -m nudges backup, each night (deploy/nudges-backup.timer)")
@@ -237,7 +225,7 @@ def _backups(session: Session, now: datetime) -> Line:
     return ok("backups", words) if age <= OLD_BACKUP else warn("backups", f"{words}: is the timer running?")
 
 
-def _on_call(session: Session) -> Iterator[Line]:
+def _on_call(session: Session) -> Iterator[Check]:
     """Nobody on call is the gap that hurts most."""
     for program in session.scalars(select(Program).order_by(Program.id)):
         reachable = select(func.count()).where(
@@ -255,7 +243,7 @@ def _on_call(session: Session) -> Iterator[Line]:
 # ---------------------------------------------------------------- the machine
 
 
-def disk_lines(settings: Settings) -> Iterator[Line]:
+def disk_lines(settings: Settings) -> Iterator[Check]:
     """Room for the database (where it is a file here) and for the spool."""
     url = make_url(settings.database_url)
     places = {"disk, spool": settings.spool_dir}
@@ -278,7 +266,7 @@ def disk_lines(settings: Settings) -> Iterator[Line]:
 # ---------------------------------------------------------------- Twilio
 
 
-def twilio_lines(settings: Settings, session: Session, machine: datetime) -> Iterator[Line]:
+def twilio_lines(settings: Settings, session: Session, machine: datetime) -> Iterator[Check]:
     """Credentials, clock, sender and webhooks, as Twilio itself says."""
     twilio = settings.twilio
     if twilio is None:
@@ -302,7 +290,7 @@ def twilio_lines(settings: Settings, session: Session, machine: datetime) -> Ite
     )
 
 
-def _senders_agree(session: Session, twilio: TwilioSettings) -> Iterator[Line]:
+def _senders_agree(session: Session, twilio: TwilioSettings) -> Iterator[Check]:
     ours = twilio.messaging_service_sid or twilio.from_number
     others = [lane.id for lane in session.scalars(select(Lane)) if lane.sender != ours]
     if others:
@@ -331,7 +319,7 @@ class _Asking:
             self.trouble = type(error).__name__
             return None
 
-    def credentials(self, account: requests.Response | None, machine: datetime) -> Iterator[Line]:
+    def credentials(self, account: requests.Response | None, machine: datetime) -> Iterator[Check]:
         if account is None:
             yield fail("twilio", f"cannot be reached ({self.trouble}): check the network and TWILIO_API_BASE")
             return
@@ -348,7 +336,7 @@ class _Asking:
         else:
             yield ok("twilio", "accepts the credentials")
 
-    def service(self, settings: Settings, sid: str) -> Iterator[Line]:
+    def service(self, settings: Settings, sid: str) -> Iterator[Check]:
         answer = self.get(f"{_SERVICES}{sid}")
         if answer is None or answer.status_code != 200:
             trouble = self.trouble if answer is None else answer.status_code
@@ -382,7 +370,7 @@ class _Asking:
         )
 
 
-def _webhook(found: Mapping[str, Any], field: str, wanted: str) -> Iterator[Line]:
+def _webhook(found: Mapping[str, Any], field: str, wanted: str) -> Iterator[Check]:
     name = f"twilio {field.partition('_')[0]}"
     has = str(found.get(field) or "")
     if has == wanted:
@@ -405,10 +393,10 @@ def _http_date(written: str) -> datetime:
     return parsedate_to_datetime(written).astimezone(UTC)
 
 
-Lines = Callable[[], Iterator[Line]]
+Lines = Callable[[], Iterator[Check]]
 
 
-def safely(name: str, lines: Lines) -> Iterator[Line]:
+def safely(name: str, lines: Lines) -> Iterator[Check]:
     """Lines of one kind; whatever breaks is a line too, never a traceback."""
     try:
         yield from lines()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,20 +13,12 @@ from nudges.models.messages import Outbox
 from nudges.models.program import Heartbeat, Lane
 from nudges.outbound.status import QUEUED
 from nudges.upkeep import versions
+from nudges.upkeep.checks import Check, fail, must, ok
 from nudges.upkeep.versions import DUTIES
 
 LATE_AFTER: Final = 5  # missed beats before a duty counts as late
 LATE_AT_LEAST: Final = timedelta(seconds=30)  # a slow machine is not a broken one
 MOST_BACKLOG: Final = timedelta(minutes=15)  # what is due for longer says that sending does not keep up
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Check:
-    """One line of readiness."""
-
-    name: str
-    is_ok: bool
-    words: str
 
 
 def readiness(session: Session, now: datetime, *, expects_beats: bool) -> list[Check]:
@@ -39,9 +30,9 @@ def readiness(session: Session, now: datetime, *, expects_beats: bool) -> list[C
 def _migrations(session: Session) -> Check:
     current, wanted = versions.current(session.connection()), versions.head()
     if versions.is_newer(current):
-        return Check(name="migrations", is_ok=True, words=f"at {current}, of a later release than this code")
+        return ok("migrations", f"at {current}, of a later release than this code")
     words = f"at {current}" if current == wanted else f"at {current}, this code needs {wanted}: nudges migrate"
-    return Check(name="migrations", is_ok=current == wanted, words=words)
+    return must(current == wanted, "migrations", words)
 
 
 def late_beats(session: Session, now: datetime) -> Iterator[Check]:
@@ -53,13 +44,13 @@ def late_beats(session: Session, now: datetime) -> Iterator[Check]:
 
 def _beat(duty: str, beat: Heartbeat | None, now: datetime) -> Check:
     if beat is None:
-        return Check(name=f"beat_{duty}", is_ok=False, words="has not run yet")
+        return fail(f"beat_{duty}", "has not run yet")
     allowed = max(LATE_AT_LEAST, timedelta(seconds=float(beat.detail.get("every", 0)) * LATE_AFTER))
     age = now - beat.at
     if age < -allowed:
         words = f"ran last when the clock was {-age.total_seconds():.0f} s ahead of now"
-        return Check(name=f"beat_{duty}", is_ok=False, words=words)
-    return Check(name=f"beat_{duty}", is_ok=age <= allowed, words=f"ran {age.total_seconds():.0f} s ago")
+        return fail(f"beat_{duty}", words)
+    return must(age <= allowed, f"beat_{duty}", f"ran {age.total_seconds():.0f} s ago")
 
 
 def backlog_age(session: Session, now: datetime, *, lane_id: int | None = None) -> timedelta:
@@ -74,10 +65,10 @@ def backlog_age(session: Session, now: datetime, *, lane_id: int | None = None) 
 
 def backlog(session: Session, now: datetime) -> Check:
     age = backlog_age(session, now)
-    return Check(name="backlog", is_ok=age <= MOST_BACKLOG, words=f"oldest text due for {age.total_seconds():.0f} s")
+    return must(age <= MOST_BACKLOG, "backlog", f"oldest text due for {age.total_seconds():.0f} s")
 
 
 def lanes(session: Session, now: datetime) -> Check:
     paused = session.scalars(select(Lane).where(Lane.paused_until > now).order_by(Lane.id)).all()
     words = "; ".join(f"lane {lane.id} is paused: {lane.paused_reason or 'no reason noted'}" for lane in paused)
-    return Check(name="lanes", is_ok=not paused, words=words or "none is paused")
+    return must(not paused, "lanes", words or "none is paused")

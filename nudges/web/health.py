@@ -11,8 +11,9 @@ from prometheus_client.core import Metric
 from sqlalchemy.exc import SQLAlchemyError
 
 from nudges.desk.live import follow
+from nudges.upkeep.checks import Check, fail
 from nudges.upkeep.figures import Figures
-from nudges.upkeep.readiness import Check, readiness
+from nudges.upkeep.readiness import readiness
 from nudges.upkeep.versions import DUTIES, is_newer
 from nudges.upkeep.versions import head as head_revision
 from nudges.web import crisis_metrics
@@ -38,7 +39,7 @@ def readyz() -> tuple[Response, int]:
         with wiring().sessions() as session:
             checks = readiness(session, now, expects_beats=wiring().settings.run_scheduler)
     except SQLAlchemyError as error:
-        checks = [Check(name="database", is_ok=False, words=f"cannot be read ({type(error).__name__})")]
+        checks = [fail("database", f"cannot be read ({type(error).__name__})")]
     is_ready = all(check.is_ok for check in checks)
     body = {check.name: {"ok": check.is_ok, "words": check.words} for check in checks}
     return jsonify(ready=is_ready, checks=body), 200 if is_ready else 503
