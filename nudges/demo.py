@@ -80,7 +80,16 @@ PLACES: Final = (
 )
 NOT_CHECKED: Final = Details(name="Old Mill Clinic", kind="health_center", phone="312-555-0166")
 _SAFE: Final = {"protective_order": "false", "abuse_concern": "false", "child_fear": "false"}
-_WEEKEND_TURNS: Final = {"pattern": "alternate_weekends", "anchor_date": "2025-01-03"}
+_OSTROW: Final = {
+    # Both parents of one child, in two homes.
+    "timezone": "America/New_York",
+    "age_band": "9-12",
+    "stage": "break",
+    "court_ordered": "no",
+    "contact_plan": "unsupervised",
+    "custody": {"pattern": "alternate_weekends", "anchor_date": "2025-01-03"},
+    **_SAFE,
+}
 
 PARENTS: Final = (
     Invented(
@@ -106,16 +115,7 @@ PARENTS: Final = (
         name="Karen Ostrow",
         phone="212 555 0143",
         counselor="ben@riverbend.example",
-        profile={
-            "timezone": "America/New_York",
-            "age_band": "9-12",
-            "role": "resident",
-            "stage": "break",
-            "court_ordered": "no",
-            "contact_plan": "unsupervised",
-            "custody": dict(_WEEKEND_TURNS),
-            **_SAFE,
-        },
+        profile={**_OSTROW, "role": "resident"},
         sequences=("BREAK",),
         dates=(("break_start", 1, -1, 9),),
     ),
@@ -124,16 +124,7 @@ PARENTS: Final = (
         name="Daniel Ostrow",
         phone="646 555 0144",
         counselor="ben@riverbend.example",
-        profile={
-            "timezone": "America/New_York",
-            "age_band": "9-12",
-            "role": "other_parent",
-            "stage": "break",
-            "court_ordered": "no",
-            "contact_plan": "unsupervised",
-            "custody": dict(_WEEKEND_TURNS),
-            **_SAFE,
-        },
+        profile={**_OSTROW, "role": "other_parent"},
         sequences=("BREAK",),
         dates=(("break_start", 1, -1, 9),),
     ),

@@ -161,18 +161,25 @@ def start_sequence(
     if not only:
         _ask_for_date(session, parent, entry.missing_date(sequence, thread), now=now)
     details = {"version": version.number, "at_step": at_step}
-    _record_start(session, parent, key, details, staff_id=staff_id, now=now)
+    _record(session, parent, "sequence.started", key, details, staff_id=staff_id, now=now)
     return row
 
 
-def _record_start(
-    session: Session, parent: Parent, key: str, details: Mapping[str, Any], *, staff_id: int | None, now: datetime
+def _record(
+    session: Session,
+    parent: Parent,
+    action: str,
+    key: str,
+    details: Mapping[str, Any],
+    *,
+    staff_id: int | None,
+    now: datetime,
 ) -> None:
     record.append(
         session,
         at=now,
         actor=actor(staff_id),
-        action="sequence.started",
+        action=action,
         family_id=parent.family_id,
         parent_id=parent.id,
         subject=f"sequence:{key}",
@@ -238,16 +245,7 @@ def stop_sequence(
     end_enrollment(session, running.id, status="stopped", reason=reason, now=now, left=left)
     withdraw_queued(session, parent.id, reason="the sequence was stopped", now=now, enrollment_id=running.id)
     snapshots.save_or_raise(session, parent, thread, now=now)
-    record.append(
-        session,
-        at=now,
-        actor=actor(staff_id),
-        action="sequence.stopped",
-        family_id=parent.family_id,
-        parent_id=parent.id,
-        subject=f"sequence:{key}",
-        details={"reason": reason},
-    )
+    _record(session, parent, "sequence.stopped", key, {"reason": reason}, staff_id=staff_id, now=now)
     return True
 
 

@@ -35,12 +35,9 @@ TRY_AGAIN_WITHIN: Final = timedelta(seconds=4)  # Twilio hangs up after 15 secon
 @hooks.post("/inbound")
 def inbound() -> Response:
     """One text from a phone: handled in one transaction, answered in this response."""
-    if not _is_from_twilio():
-        return _refused()
-    try:
-        incoming = _incoming()
-    except ValueError:
-        return _twiml(Answer(), status=400)
+    incoming = _incoming()
+    if isinstance(incoming, Response):
+        return incoming
     now = wiring().clock.now()
     try:
         return _twiml(_receive(incoming, now))
@@ -69,12 +66,9 @@ def status() -> Response:
 @hooks.post("/fallback")
 def fallback() -> Response:
     """Twilio comes here when the first door failed or was too slow. No database: instructions, and the spool."""
-    if not _is_from_twilio():
-        return _refused()
-    try:
-        incoming = _incoming()
-    except ValueError:
-        return _twiml(Answer(), status=400)
+    incoming = _incoming()
+    if isinstance(incoming, Response):
+        return incoming
     return _without_database(incoming, wiring().clock.now())
 
 
@@ -113,9 +107,14 @@ def _without_database(incoming: IncomingText, now: datetime) -> Response:
     return _twiml(Answer(texts=(reply,) if reply is not None else ()))
 
 
-def _incoming() -> IncomingText:
-    """Raises ValueError for a form that is no text."""
-    form = twilio_webhooks.incoming_from(request.form)
+def _incoming() -> IncomingText | Response:
+    """The text of this request, or the answer to a request that is not Twilio's or holds none."""
+    if not _is_from_twilio():
+        return _refused()
+    try:
+        form = twilio_webhooks.incoming_from(request.form)
+    except ValueError:
+        return _twiml(Answer(), status=400)
     return IncomingText(
         provider_id=form.provider_id,
         from_number=form.from_,
