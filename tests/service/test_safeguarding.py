@@ -120,10 +120,10 @@ def test_only_a_lead_or_an_admin_clears_the_family(session, people, parent, text
     hold = kinds(session, parent)["safeguarding"]
     person = getattr(people, who)
     if may:
-        assert holds.release_hold(session, hold, person.id, "looked into", "continue", now)
+        assert holds.release_hold(session, hold, person.id, "looked into", holds.Release(path="resume"), now)
     else:
         with pytest.raises(holds.HoldError, match="safeguarding lead"):
-            holds.release_hold(session, hold, person.id, "looked into", "continue", now)
+            holds.release_hold(session, hold, person.id, "looked into", holds.Release(path="resume"), now)
         assert hold.released_at is None
 
 

@@ -182,7 +182,7 @@ def test_aftercare_is_offered_on_the_page_only_to_somebody_trained(
         alert = session.get_one(Alert, alert_id)
         acknowledging.resolve(session, alert, world.ana, "in_care", "", MONDAY)
         for hold in session.scalars(select(Hold).where(Hold.released_at.is_(None))):
-            holds.release_hold(session, hold, world.dee, "spoke with them", "continue", MONDAY)
+            holds.release_hold(session, hold, world.dee, "spoke with them", holds.Release(path="resume"), MONDAY)
     assert "Start aftercare" not in ana.get(f"/alerts/{alert_id}").text
     assert "Start aftercare" in ben.get(f"/alerts/{alert_id}").text
     refused = ana.post(f"/alerts/{alert_id}/aftercare", follow_redirects=True).text
