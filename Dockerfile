@@ -9,7 +9,7 @@ FROM python:3.11-slim-bookworm
 WORKDIR /srv/nudges
 RUN useradd --system --uid 10001 --home-dir /srv/nudges nudges && mkdir -p /srv/nudges/var && chown nudges /srv/nudges/var
 COPY --from=build /srv/venv /srv/venv
-COPY alembic.ini app.py ./
+COPY app.py ./
 COPY migrations ./migrations
 COPY schedules ./schedules
 COPY nudges ./nudges

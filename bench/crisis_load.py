@@ -24,11 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlencode
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -44,8 +41,8 @@ from nudges.models.messages import Inbound, Outbox
 from nudges.models.program import Lane
 from nudges.models.safety import Alert
 from nudges.outbound import outbox
+from nudges.upkeep import versions
 
-ROOT = Path(__file__).resolve().parents[1]
 TEXTS, SECONDS, FAMILIES, BACKLOG = 200, 10.0, 100, 2000
 TOKEN, ACCOUNT, SENDER, PUBLIC = "load-token", "AC" + "1" * 32, "+13125550100", "https://load.example"
 CRISIS = "my daughter says she wants to kill herself, she said it {n} times"  # each is read anew
@@ -81,9 +78,7 @@ def phone(n: int) -> str:
 
 def prepare(built: wiring.Wiring, now: datetime) -> None:
     """A program with somebody on call, a hundred families, and a backlog that the lane needs half an hour for."""
-    alembic = Config(str(ROOT / "alembic.ini"))
-    alembic.attributes["url"] = built.settings.database_url
-    command.upgrade(alembic, "head")
+    versions.migrate(built.settings.database_url)
     with built.sessions.begin() as session:
         program = programs.create_program(session, name="Load", sender=SENDER, shipped=built.library.sources, now=now)
         ana = staff.create_staff(

@@ -7,15 +7,12 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Engine, make_url, text
 
 from nudges.db import Cipher, make_engine, use_cipher
+from nudges.upkeep import versions
 
-ROOT = Path(__file__).parents[1]
 KINDS = ("sqlite", "postgres")
 
 
@@ -25,9 +22,7 @@ def prepare() -> None:
 
 
 def migrate(url: str) -> None:
-    alembic = Config(str(ROOT / "alembic.ini"))
-    alembic.attributes["url"] = url
-    command.upgrade(alembic, "head")
+    versions.migrate(url)
 
 
 @contextmanager

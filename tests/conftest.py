@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from alembic.config import Config
 from argon2 import PasswordHasher
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
@@ -27,6 +26,7 @@ from nudges.crisis import screen as door
 from nudges.crisis.screen import screen
 from nudges.db import Base, Cipher, make_engine, make_sessions, use_cipher
 from nudges.families import staff
+from nudges.upkeep import versions
 from nudges.wiring import Wiring
 from schedules import catalog
 from tests.support import factories
@@ -45,9 +45,7 @@ NOW = datetime(2025, 3, 3, 15, 0, tzinfo=UTC)  # a Monday, 09:00 in Chicago
 
 def migrate(url: str, revision: str = "head") -> None:
     """Bring the database at `url` to `revision`, up or down."""
-    alembic = Config(str(ROOT / "alembic.ini"))
-    alembic.attributes["url"] = url
-    (command.downgrade if revision == "base" else command.upgrade)(alembic, revision)
+    (command.downgrade if revision == "base" else command.upgrade)(versions.alembic(url), revision)
 
 
 @pytest.fixture(scope="session", autouse=True)

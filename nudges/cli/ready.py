@@ -5,24 +5,18 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Final
 
 import click
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import make_url
 
 from nudges import config, logs, wiring
 from nudges.config import ConfigError, Settings
 from nudges.db import make_engine
 from nudges.engine import tables
-from nudges.web import health
+from nudges.upkeep import versions
 from nudges.wiring import Wiring
 
 logger = logging.getLogger(__name__)
-
-ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def settings_or_stop(*, engine: str | None = None) -> Settings:
@@ -50,12 +44,10 @@ def migrate_database(settings: Settings) -> str | None:
     url = make_url(settings.database_url)
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    if health.is_newer(_revision(settings)):
+    if versions.is_newer(_revision(settings)):
         logger.warning("the database is of a later release; it is left as it is", extra={"action": "migrate"})
     else:
-        alembic = Config(str(ROOT / "alembic.ini"))
-        alembic.attributes["url"] = settings.database_url
-        command.upgrade(alembic, "head")
+        versions.migrate(settings.database_url)
     if settings.engine == "distributed":
         tables.make(settings.database_url)
     return _revision(settings)
@@ -65,7 +57,7 @@ def _revision(settings: Settings) -> str | None:
     engine = make_engine(settings.database_url)
     try:
         with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return versions.current(connection)
     finally:
         engine.dispose()
 

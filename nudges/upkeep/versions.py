@@ -12,16 +12,31 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+import nudges
+
 DUTIES: Final = ("plan", "send", "watch", "notify", "clean")  # of engine.ticks; each says how often it should run
+
+
+def migrations_folder() -> Path:
+    """The migrations: inside the package where it is installed, beside it in a checkout (see pyproject.toml)."""
+    package = Path(nudges.__file__).resolve().parent
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def alembic(url: str) -> Config:
+    """What Alembic needs to work on the database at `url`."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["url"] = url
+    return config
 
 
 @cache
 def head() -> str:
     """The newest migration that this code knows."""
-    config = Config()
-    config.set_main_option("script_location", str(ROOT / "migrations"))
-    return ScriptDirectory.from_config(config).get_current_head() or ""
+    return ScriptDirectory(str(migrations_folder())).get_current_head() or ""
 
 
 def current(connection: Connection) -> str | None:
@@ -37,13 +52,9 @@ def is_newer(revision: str | None) -> bool:
 @cache
 def known() -> frozenset[str]:
     """Every migration of this code."""
-    config = Config()
-    config.set_main_option("script_location", str(ROOT / "migrations"))
-    return frozenset(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())
+    return frozenset(script.revision for script in ScriptDirectory(str(migrations_folder())).walk_revisions())
 
 
 def migrate(url: str) -> None:
     """Bring the database at `url` to the newest tables."""
-    config = Config(str(ROOT / "alembic.ini"))
-    config.attributes["url"] = url
-    command.upgrade(config, "head")
+    command.upgrade(alembic(url), "head")

@@ -11,15 +11,11 @@ from prometheus_client.core import Metric
 from sqlalchemy.exc import SQLAlchemyError
 
 from nudges.desk.live import follow
-from nudges.upkeep.checks import Check, fail
+from nudges.upkeep.checks import fail
 from nudges.upkeep.figures import Figures
 from nudges.upkeep.readiness import readiness
-from nudges.upkeep.versions import DUTIES, is_newer
-from nudges.upkeep.versions import head as head_revision
 from nudges.web import crisis_metrics
 from nudges.web.context import wiring
-
-__all__ = ["DUTIES", "Check", "head_revision", "health", "is_newer", "readiness"]
 
 health = Blueprint("health", __name__)
 _FIGURES: Final = "nudges.figures"

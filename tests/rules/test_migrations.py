@@ -6,12 +6,12 @@ from contextlib import nullcontext
 
 import pytest
 from alembic import command
-from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, make_url, text
 
 from nudges.db import make_engine
-from tests.conftest import ROOT, migrate
+from nudges.upkeep import versions
+from tests.conftest import migrate
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -35,14 +35,12 @@ def test_up_down_and_up_again_leaves_the_tables_that_the_models_describe(fresh_u
     with engine.connect() as connection:
         assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
     migrate(fresh_url)
-    config = Config(str(ROOT / "alembic.ini"))
-    config.attributes["url"] = fresh_url
-    command.check(config)
+    command.check(versions.alembic(fresh_url))
     engine.dispose()
 
 
 def test_there_is_one_head():
-    assert len(ScriptDirectory(str(ROOT / "migrations")).get_heads()) == 1
+    assert len(ScriptDirectory(str(versions.migrations_folder())).get_heads()) == 1
 
 
 def test_a_table_that_is_replaced_keeps_its_rows_and_those_that_point_at_them(tmp_path):
@@ -56,9 +54,7 @@ def test_a_table_that_is_replaced_keeps_its_rows_and_those_that_point_at_them(tm
     migrate(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE outbox SET status = 'unconfirmed', settled_at = '2025-03-04'"))
-    config = Config(str(ROOT / "alembic.ini"))
-    config.attributes["url"] = url
-    command.downgrade(config, "0007")
+    command.downgrade(versions.alembic(url), "0007")
     with engine.connect() as connection:
         assert connection.execute(text("SELECT status FROM outbox")).scalars().all() == ["sent"]
         assert connection.execute(text("SELECT outbox_id FROM outbox_events")).scalars().all() == [1]

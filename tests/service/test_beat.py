@@ -20,6 +20,7 @@ from nudges.engine.embedded import EmbeddedEngine
 from nudges.models.messages import Outbox
 from nudges.models.program import Heartbeat, Lane
 from nudges.outbound import sender
+from nudges.upkeep import versions
 from nudges.web import context, health
 from tests.support.factories import a_parent, a_text
 
@@ -33,7 +34,7 @@ def client(wiring):
 
 
 def test_readiness_knows_every_duty(wiring):
-    assert tuple(duty.name for duty in ticks.duties(wiring)) == health.DUTIES
+    assert tuple(duty.name for duty in ticks.duties(wiring)) == versions.DUTIES
 
 
 def test_a_service_that_has_not_beaten_is_not_ready(client, people):

@@ -17,7 +17,7 @@ from nudges.inbound.spool import DRAFT_LASTS, Spool
 from nudges.inbound.spool import of as spool_of
 from nudges.inbound.texts import IncomingText
 from nudges.models.messages import Inbound, ProviderEvent
-from nudges.web import health
+from nudges.upkeep import readiness, versions
 from tests.support.workers import wait_for
 
 
@@ -113,11 +113,11 @@ def test_an_older_release_starts_beside_a_newer_one_and_leaves_its_tables_alone(
 
 def test_an_older_release_stays_ready_while_a_newer_one_is_brought_in(later_release, now):
     with make_sessions(later_release)() as session:
-        checks = {check.name: check for check in health.readiness(session, now, expects_beats=False)}
+        checks = {check.name: check for check in readiness.readiness(session, now, expects_beats=False)}
     assert checks["migrations"].is_ok
     assert "later release" in checks["migrations"].words
 
 
 @pytest.mark.parametrize("revision", [None, "0001", "0006"])
 def test_what_this_release_knows_is_not_newer(revision):
-    assert not health.is_newer(revision)
+    assert not versions.is_newer(revision)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from nudges.cli.main import main
 from nudges.config import load
 from nudges.families import staff
-from nudges.web.health import head_revision
+from nudges.upkeep import versions
 from nudges.wiring import build
 from tests.support.factories import PASSWORD
 
@@ -30,7 +30,7 @@ def admin(run, **options):
 
 
 def test_migrate_makes_the_database_and_its_folder(run):
-    assert head_revision() in run("migrate").output
+    assert versions.head() in run("migrate").output
 
 
 def test_doctor_before_the_database_says_how_to_mend_it(run):
