@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -24,10 +26,11 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @click.command()
 @click.option(
-    "--to", type=click.Path(path_type=Path), help="File or folder; var/backups/nudges-DATE-TIME.sqlite3 without."
+    "--to",
+    help="File, or folder: one that is there, or a name with / behind. Else var/backups/nudges-DATE-TIME.sqlite3.",
 )
 @click.option("--keep", type=click.IntRange(min=1), help="Afterwards remove all but the newest so many in that folder.")
-def backup(to: Path | None, keep: int | None) -> None:
+def backup(to: str | None, keep: int | None) -> None:
     """Write the whole program into one file, while the service goes on.
 
     The file is an SQLite database, whatever the program runs on. Names, numbers and texts in it stay sealed: keep
@@ -37,18 +40,24 @@ def backup(to: Path | None, keep: int | None) -> None:
     log()
     use_cipher(Cipher(settings.encryption_keys, settings.index_key))
     now = SystemClock().now()
-    path = to or FOLDER
-    if to is None or to.is_dir():
-        path = path / now.strftime(backups.NAME)
+    path = _file(to, now)
     try:
         made = backups.make(settings.database_url, path, now=now)
-    except (CopyError, OSError, SQLAlchemyError) as error:
-        words = str(error) if isinstance(error, CopyError | OSError) else type(error).__name__
+    except (CopyError, OSError, SQLAlchemyError, sqlite3.Error) as error:
+        words = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
         raise click.ClickException(f"No backup was made: {words}") from None
     click.echo(f"{made.path} ({made.size:,} bytes). The ledger's newest hash is {made.ledger_head}.")
     if keep:
         for old in backups.remove_old(path.parent, keep):
             click.echo(f"Removed {old}.")
+
+
+def _file(to: str | None, now: datetime) -> Path:
+    """The file to write; in a folder it is named by its time."""
+    if to is None:
+        return FOLDER / now.strftime(backups.NAME)
+    path = Path(to)
+    return path / now.strftime(backups.NAME) if to.endswith(("/", os.sep)) or path.is_dir() else path
 
 
 @click.command("restore-check")

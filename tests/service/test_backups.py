@@ -249,6 +249,14 @@ def test_a_backup_is_never_written_over_a_file(run, story, tmp_path):
     assert answer.exit_code == 1 and "there already" in answer.output
 
 
+def test_a_name_with_a_slash_behind_is_a_folder_also_before_it_is_there(run, story, tmp_path):
+    """`--to newdir/` wrote a file of that name, in which the next night's backup would have found no room."""
+    answer = run(commands.backup, "--to", f"{tmp_path}/newdir/")
+    assert answer.exit_code == 0, answer.output
+    (made,) = (tmp_path / "newdir").iterdir()
+    assert made.name.startswith("nudges-") and made.suffix == ".sqlite3"
+
+
 def test_restored_says_what_it_did(run, story, wiring):
     answer = run(commands.restored, "--since", "2025-03-03T15:00Z")
     assert answer.exit_code == 0, answer.output
