@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from nudges.channels.phone import PhoneChannel
+from nudges.channels.phone import PhoneAccount, PhoneChannel
 from nudges.crisis.values import Screening
 from nudges.families import care, enrolling, programs, staff
 from nudges.families.consent import WORDING_VERSION, ConsentGiven
@@ -26,7 +26,7 @@ from nudges.outbound import planner, sender, simulated
 from nudges.wiring import Wiring
 from schedules import localtime
 
-SENDER: Final = "+13125550100"
+SENDER: Final = PhoneAccount.sender
 NAME: Final = "Riverbend"
 ZONE: Final = "America/Chicago"
 PASTS: Final = timedelta(days=9)  # how long ago the family that is mid-way began
@@ -206,7 +206,7 @@ def seed(wiring: Wiring) -> tuple[SignIn, ...]:
 
 
 def _exists(session: Session, wiring: Wiring) -> bool:
-    if wiring.settings.production or wiring.channel.name != "phone":
+    if wiring.settings.production or not wiring.settings.provider.is_simulated:
         raise NotHere("The demo needs NUDGES_CHANNEL=phone and no NUDGES_PRODUCTION: its families are invented.")
     known = session.scalars(select(Program)).all()
     if any(not program.is_demo for program in known):

@@ -97,7 +97,7 @@ def _page_context() -> dict[str, object]:
     """What every template may use. `now` is read once per request."""
     if "now" not in g:
         g.now = context.now()
-    return {"now": g.now, "member": current_user, "channel": context.wiring().settings.channel}
+    return {"now": g.now, "member": current_user, "settings": context.wiring().settings}
 
 
 def _error_page(error: HTTPException) -> Response | HTTPException:
@@ -109,7 +109,7 @@ def _error_page(error: HTTPException) -> Response | HTTPException:
 
 def _impossible(error: Exception) -> Response | HTTPException:
     """A number that no id or date can hold names nothing that exists. A webhook's own trouble stays an error."""
-    return _broken(error) if request.path.startswith("/twilio/") else _error_page(NotFound())
+    return _broken(error) if request.blueprint == hooks.hooks.name else _error_page(NotFound())
 
 
 def _broken(error: Exception) -> Response:

@@ -15,8 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from nudges.channels.base import Channel
 from nudges.channels.messengers import AppriseMessenger, Messenger
-from nudges.channels.phone import PhoneChannel
-from nudges.channels.twilio import TwilioChannel
+from nudges.channels.provider import Surroundings
 from nudges.clock import Clock, SharedClock, ShiftedClock, SystemClock
 from nudges.config import Settings
 from nudges.db import Cipher, make_engine, make_sessions, use_cipher
@@ -65,7 +64,7 @@ def build(settings: Settings) -> Wiring:
 def clock_of(settings: Settings, engine: Engine) -> Clock:
     """The database's clock, or the machine's where the database is a file; with simulated phones the demo moves it."""
     clock = shared_clock(engine) if engine.dialect.name == "postgresql" else SystemClock()
-    return clock if settings.channel == "twilio" else ShiftedClock(lambda: demo_offset(engine), clock)
+    return ShiftedClock(lambda: demo_offset(engine), clock) if settings.provider.is_simulated else clock
 
 
 def shared_clock(engine: Engine) -> SharedClock:
@@ -103,20 +102,14 @@ def demo_offset(engine: Engine) -> float:
 
 
 def channel_of(settings: Settings, sessions: sessionmaker[Session], clock: Clock) -> Channel:
-    """Where texts go: Twilio, or phones that exist only in our own table."""
-    if settings.twilio is None:
-        return PhoneChannel(deliver=simulated.deliver_into(sessions, clock), list_since=simulated.list_from(sessions))
-    twilio = settings.twilio
-    return TwilioChannel(
-        account_sid=twilio.account_sid,
-        auth_token=twilio.auth_tokens[0],
-        status_callback_url=f"{settings.public_url}/twilio/status",
-        production=settings.production,
-        # A service picks the number itself; given both, it wins.
-        messaging_service_sid=twilio.messaging_service_sid,
-        from_number=None if twilio.messaging_service_sid else twilio.from_number,
-        api_base=twilio.api_base,
+    """Where texts go: to the provider of the settings, or to phones that exist only in our own table."""
+    around = Surroundings(
+        public_url=settings.public_url,
+        stage=settings.stage,
+        deliver=simulated.deliver_into(sessions, clock),
+        list_since=simulated.list_from(sessions),
     )
+    return settings.account.connect(around)
 
 
 def publish_shipped(session: Session, library: Library, *, now: datetime) -> None:

@@ -6,11 +6,13 @@ Twilio's, say that it was sent and delivered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import Final
 
-from nudges.channels.base import Accepted, Found, Outgoing, Receipt
+from nudges.channels.base import Accepted, Channel, Found, Outgoing, Receipt
+from nudges.channels.provider import Call, Incoming, Provider, Remark, Stage, Surroundings, Variables
 
 
 def phone_id(attempt_id: str) -> str:
@@ -58,3 +60,34 @@ class PhoneChannel:
     def find_sent(self, to: str, *, since: datetime) -> Sequence[Found]:
         """Texts on the phone `to` since an instant, newest first."""
         return self._list_since(to, since)
+
+
+class PhoneAccount:
+    """An `Account` of the simulated phones: no settings, and no door to the outside."""
+
+    sender = "+13125550100"
+
+    def connect(self, around: Surroundings) -> Channel:
+        return PhoneChannel(deliver=around.deliver, list_since=around.list_since)
+
+    def is_genuine(self, call: Call) -> bool:
+        return False
+
+    def incoming(self, form: Mapping[str, str]) -> Incoming:
+        raise ValueError("the simulated phones text through their page")
+
+    def receipt(self, form: Mapping[str, str], attempt_id: str | None) -> Receipt:
+        raise ValueError("the simulated phones report through their table")
+
+    def answer(self, texts: Sequence[str], callbacks: Sequence[str | None]) -> str:
+        return ""
+
+    def examine(self, public_url: str, stage: Stage) -> Iterator[Remark]:
+        yield Remark(status="ok", name=PROVIDER.name, words="phones are simulated: no text leaves this machine")
+
+
+def _account(variables: Variables, stage: Stage) -> PhoneAccount:
+    return PhoneAccount()
+
+
+PROVIDER: Final = Provider(name="phone", variables=(), is_simulated=True, carriers_filter=False, account=_account)

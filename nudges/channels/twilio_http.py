@@ -6,12 +6,13 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from twilio.http.http_client import TwilioHttpClient  # type: ignore[import-untyped]  # ships no types
 from twilio.http.response import Response  # type: ignore[import-untyped]  # ships no types
+
+from nudges.channels.provider import is_loopback
 
 # Both write URLs, and the URL of a list call holds a parent's number.
 _LOGGERS_THAT_SHOW_NUMBERS: Final = ("twilio.http_client", "urllib3.connectionpool")
@@ -57,16 +58,6 @@ class Endpoint:
             )
         if parts.scheme != "https" and not (local and parts.scheme == "http"):
             raise UnsafeEndpoint("Twilio is called by https; plain http is for this machine only")
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether `host` is this machine, by name or by address."""
-    if host is None or host == "localhost":
-        return host is not None
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +12,7 @@ from twilio.request_validator import RequestValidator  # type: ignore[import-unt
 from twilio.twiml.messaging_response import MessagingResponse  # type: ignore[import-untyped]  # ships no types
 
 from nudges.channels.base import Receipt
+from nudges.channels.provider import Incoming
 from nudges.channels.twilio_errors import action_for
 
 logger = logging.getLogger(__name__)
@@ -79,23 +79,6 @@ def receipt_from(form: Mapping[str, str], attempt_id: str | None) -> Receipt:
         action=action_for(code) if status in FAILED else None,
         raw=_plain(form),
     )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Incoming:
-    """One text from a phone, exactly as received: nothing trimmed, nothing decoded, `from_` not normalised.
-
-    `opt_out_type` is STOP, START or HELP when Twilio has already acted on it and answered the person;
-    `received` keeps every field.
-    """
-
-    provider_id: str
-    from_: str
-    to: str
-    body: str
-    num_media: int
-    opt_out_type: str | None
-    received: dict[str, str] = field(default_factory=dict)
 
 
 def incoming_from(form: Mapping[str, str]) -> Incoming:

@@ -46,7 +46,7 @@ def _lines(settings: Settings) -> Iterator[Check]:
         return
     try:
         yield from safely("database", lambda: _database(built, machine))
-        yield from safely("twilio", lambda: _twilio(built, machine))
+        yield from safely("provider", lambda: _provider(built, machine))
     finally:
         built.engine.dispose()
 
@@ -55,6 +55,6 @@ def _database(built: Wiring, machine: SystemClock) -> Iterator[Check]:
     return examining.database_lines(built.engine, built.settings, built.clock.now(), machine.now())
 
 
-def _twilio(built: Wiring, machine: SystemClock) -> Iterator[Check]:
+def _provider(built: Wiring, machine: SystemClock) -> Iterator[Check]:
     with Session(built.engine) as session:
-        yield from examining.twilio_lines(built.settings, session, machine.now())
+        yield from examining.provider_lines(built.settings, session, machine.now())

@@ -12,8 +12,8 @@ import click
 from sqlalchemy import select
 
 from nudges import demo, factory, wiring
-from nudges.cli.ready import migrate_database, ready, settings_or_stop
-from nudges.config import ENGINES, Settings
+from nudges.cli.ready import migrate_database, ready, refuse_invented_families, settings_or_stop
+from nudges.config import ENGINES
 from nudges.demo import NotHere, SignIn
 from nudges.families import programs
 from nudges.families.staff import StaffError, create_staff
@@ -29,6 +29,7 @@ from nudges.wiring import Wiring
 def serve(host: str, port: int, with_demo: bool, engine: str | None) -> None:
     """Serve the pages and webhooks, and run the scheduler, in one process."""
     built = ready(engine=engine)
+    refuse_invented_families(built)
     sign_ins = _seeded(built) if with_demo else ()
     with built.sessions.begin() as session:
         wiring.publish_shipped(session, built.library, now=built.clock.now())
@@ -50,16 +51,20 @@ def migrate() -> None:
 @click.command("demo")
 def make_demo() -> None:
     """Make the invented families of the demo, and print how to sign in."""
-    _print_sign_ins(_seeded(ready()))
+    built = ready()
+    try:
+        _print_sign_ins(_seeded(built))
+    finally:
+        built.engine.dispose()
 
 
 @click.command()
-@click.option("--program", "program_name", help="Name of the program; needed for the first admin.")
-@click.option("--timezone", default="America/Chicago", show_default=True, help="The program's time zone.")
+@click.option("--program", "program_name", help="Name of the program, which the first admin brings along.")
+@click.option("--timezone", help="The new program's time zone; America/Chicago without it.")
 @click.option("--name", prompt="Your name", help="Shown to colleagues.")
 @click.option("--email", prompt="E-mail", help="For signing in.")
 @click.password_option(help="Twelve characters or more.")
-def create_admin(program_name: str | None, timezone: str, name: str, email: str, password: str) -> None:
+def create_admin(program_name: str | None, timezone: str | None, name: str, email: str, password: str) -> None:
     """Make an admin account, and with the first one the program."""
     built = ready()
     now = built.clock.now()
@@ -70,14 +75,21 @@ def create_admin(program_name: str | None, timezone: str, name: str, email: str,
                 program = programs.create_program(
                     session,
                     name=program_name or click.prompt("Name of the program"),
-                    sender=_sender(built.settings),
+                    sender=built.settings.account.sender,
                     shipped=built.library.sources,
                     now=now,
-                    timezone=_zone(timezone),
+                    timezone=_zone(timezone or "America/Chicago"),
+                )
+            elif (program_name or program.name, timezone or program.timezone) != (program.name, program.timezone):
+                raise click.ClickException(
+                    f"This database holds the program “{program.name}” ({program.timezone}). Leave --program and "
+                    "--timezone out to make an admin of it; a second program needs a database of its own."
                 )
             create_staff(session, program=program, email=email, name=name, role="admin", password=password, now=now)
     except StaffError as error:
         raise click.ClickException(str(error)) from None
+    finally:
+        built.engine.dispose()
     click.echo("Done. Sign in with this e-mail and password.")
     click.echo("Before the first family: have the replies to danger signed off (Program, Sign-off).")
 
@@ -94,12 +106,6 @@ def _seeded(built: Wiring) -> Sequence[SignIn]:
 
 def _leave(signum: int, frame: FrameType | None) -> None:
     sys.exit(0)
-
-
-def _sender(settings: Settings) -> str:
-    if settings.twilio is None:
-        return demo.SENDER
-    return settings.twilio.messaging_service_sid or settings.twilio.from_number or ""
 
 
 def _zone(name: str) -> str:

@@ -8,7 +8,7 @@ import os
 import click
 
 from nudges import factory
-from nudges.cli.ready import ready, settings_or_stop
+from nudges.cli.ready import ready, refuse_invented_families, settings_or_stop
 from nudges.config import ENGINES
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ def worker(engine: str | None) -> None:
     SIGTERM ends it in order: what is being sent is finished, and its lanes are free for the others at once.
     """
     built = ready(engine=engine or _usual())
+    refuse_invented_families(built)
     logger.info("working", extra={"action": "worker", "engine": built.settings.engine})
     click.echo(f"The {built.settings.engine} engine is at work. Stop with Ctrl-C.")
     try:

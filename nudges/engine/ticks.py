@@ -186,7 +186,7 @@ def drainer(wiring: Wiring) -> Callable[..., sender.Drained]:
 
 
 def _let_phones_report(wiring: Wiring) -> None:
-    if wiring.channel.name == "phone":
+    if wiring.settings.provider.is_simulated:
         with wiring.sessions.begin() as session:
             simulated.report(session, now=wiring.clock.now())
 
@@ -238,4 +238,4 @@ def clean(wiring: Wiring) -> dict[str, int]:
 
 def deps_of(wiring: Wiring) -> Deps:
     """What handling a text needs, from the wiring."""
-    return Deps(library=wiring.library, screen=wiring.screen, carrier_filters=wiring.settings.channel == "twilio")
+    return Deps(library=wiring.library, screen=wiring.screen, carrier_filters=wiring.settings.provider.carriers_filter)

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session, attributes, make_transient_to_detached
 
 from nudges.alerts import raising
+from nudges.channels.provider import Provider
 from nudges.crisis import reactions
 from nudges.crisis.screen import screen as shipped_screen
 from nudges.crisis.values import Level, Screening
@@ -97,9 +98,9 @@ def _receive(session: Session, incoming: IncomingText, alone: Screening | None, 
     return _settle(received, _handle(received, screening))
 
 
-def deps_for(library: Library, *, channel: str, screen: Screen = shipped_screen) -> Deps:
-    """What `receive` needs. `channel` is the one of the settings: phone or twilio."""
-    return Deps(library=library, screen=screen, carrier_filters=channel == "twilio")
+def deps_for(library: Library, *, provider: Provider, screen: Screen = shipped_screen) -> Deps:
+    """What `receive` needs. `provider` is the one of the settings."""
+    return Deps(library=library, screen=screen, carrier_filters=provider.carriers_filter)
 
 
 def _same_again(session: Session, earlier: Inbound) -> Answer:

@@ -7,30 +7,28 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import psycopg
-import requests
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from nudges.channels.twilio_http import Endpoint, UnsafeEndpoint
-from nudges.config import Settings, TwilioSettings
+from nudges.alerts import on_call, reach
+from nudges.config import Settings
 from nudges.db import Base, Sealed
 from nudges.ledger import record
 from nudges.models.family import Parent
-from nudges.models.program import Heartbeat, Lane, Program, Staff
+from nudges.models.program import Heartbeat, Lane, Program
 from nudges.upkeep import backups
 from nudges.upkeep.checks import Check, fail, ok, warn
 from nudges.upkeep.readiness import readiness
 
-# name, whether it holds a secret, whether production needs it
+# Name, whether it holds a secret, whether production needs it. The provider has its own (channels.provider).
 SETTINGS: Final = (
     ("NUDGES_DATABASE_URL", True, True),
     ("NUDGES_CHANNEL", False, False),
@@ -46,22 +44,11 @@ SETTINGS: Final = (
     ("NUDGES_SEQUENCES_DIR", False, False),
     ("NUDGES_LOG", False, False),
     ("NUDGES_PING_URL", True, False),
-    ("TWILIO_ACCOUNT_SID", True, False),
-    ("TWILIO_AUTH_TOKEN", True, False),
-    ("TWILIO_MESSAGING_SERVICE_SID", True, False),
-    ("TWILIO_FROM_NUMBER", True, False),
-    ("TWILIO_API_BASE", False, False),
 )
 PLACEHOLDERS: Final = ("changeme", "change-me", "change_me", "example", "placeholder", "xxxx", "todo", "<", "your-")
 MOST_SKEW: Final = timedelta(seconds=5)
 LEAST_FREE: Final = 1_000_000_000  # bytes: below it a warning, below a tenth of it a failure
 OLD_BACKUP: Final = timedelta(hours=26)
-WEBHOOK_OPTIONS: Final = (
-    "#rc=2&rp=all&rt=4000&ct=2000"  # try again on errors and slow answers, not only on no connection
-)
-TIMEOUT_SECONDS: Final = 10.0
-_SERVICES: Final = "https://messaging.twilio.com/v1/Services/"
-_ACCOUNTS: Final = "https://api.twilio.com/2010-04-01/Accounts/"
 
 
 # ---------------------------------------------------------------- settings
@@ -69,7 +56,8 @@ _ACCOUNTS: Final = "https://api.twilio.com/2010-04-01/Accounts/"
 
 def settings_lines(environ: Mapping[str, str], settings: Settings) -> Iterator[Check]:
     """Each setting: set, unset or left at a placeholder."""
-    for name, is_secret, is_needed in SETTINGS:
+    theirs = ((name, is_secret, False) for name, is_secret in settings.provider.variables)
+    for name, is_secret, is_needed in (*SETTINGS, *theirs):
         value = environ.get(name)
         source = "set"
         if value is None and f"{name}_FILE" in environ:
@@ -80,7 +68,9 @@ def settings_lines(environ: Mapping[str, str], settings: Settings) -> Iterator[C
             yield warn(name, "looks like a placeholder: put your own value there")
         else:
             yield ok(name, source if is_secret or source != "set" else f"set to {value}")
-    if not settings.production:
+    if settings.stage.is_rehearsal:
+        yield warn("NUDGES_PRODUCTION", "is a rehearsal: no text reaches a phone. Set it to true for real families")
+    elif not settings.production:
         yield warn(
             "NUDGES_PRODUCTION", "is not true: development keys and plain http are accepted. Set it for real families"
         )
@@ -111,7 +101,7 @@ def database_lines(engine: Engine, settings: Settings, now: datetime, machine: d
             yield _keys(session)
             yield from _zones(session)
             yield _backups(session, now)
-            yield from _on_call(session)
+            yield from _on_call(session, now)
     except SQLAlchemyError as error:
         yield fail("database", _UNREADABLE.format(type(error).__name__))
 
@@ -225,19 +215,31 @@ def _backups(session: Session, now: datetime) -> Check:
     return ok("backups", words) if age <= OLD_BACKUP else warn("backups", f"{words}: is the timer running?")
 
 
-def _on_call(session: Session) -> Iterator[Check]:
-    """Nobody on call is the gap that hurts most."""
+def _on_call(session: Session, now: datetime) -> Iterator[Check]:
+    """Who would be paged now, as the alerts themselves see it: nobody on call is the gap that hurts most."""
     for program in session.scalars(select(Program).order_by(Program.id)):
-        reachable = select(func.count()).where(
-            Staff.program_id == program.id, Staff.is_active, Staff.on_call_rank.is_not(None)
-        )
-        count = session.scalar(reachable) or 0
-        if not count:
-            yield fail("on call", "nobody is paged when a text shows danger: an admin sets it under Program, Staff")
-        elif count == 1:
+        roster = reach.roster(session, program.id)
+        duty = on_call.on_duty(session, program.id, at=now, roster=roster)
+        if duty.first is None:
+            yield fail("on call", _NOBODY)
+            continue
+        if not roster.ways[duty.first.id].is_open:
+            yield fail("on call", "whoever is first has no phone and no address that takes pages: see Program, Staff")
+        elif duty.backup is None:
             yield warn("on call", "one person only: name a second one, for when the first does not answer")
         else:
-            yield ok("on call", f"{count} people")
+            yield ok("on call", f"{len(duty.ids)} people")
+        for gap in on_call.gaps(session, program, since=now, until=now + on_call.LOOK_AHEAD)[:1]:
+            begins = gap.starts_at.astimezone(ZoneInfo(program.timezone))
+            yield warn(
+                "on call", f"nobody from {begins:%a %d %b %H:%M} ({program.timezone}): fill it under Program, On call"
+            )
+
+
+_NOBODY: Final = (
+    "nobody is paged now when a text shows danger: an admin fills the rota under Program, On call, "
+    "or gives somebody a phone and a place in the order under Program, Staff"
+)
 
 
 # ---------------------------------------------------------------- the machine
@@ -263,134 +265,20 @@ def disk_lines(settings: Settings) -> Iterator[Check]:
             yield ok(name, words)
 
 
-# ---------------------------------------------------------------- Twilio
+# ---------------------------------------------------------------- the provider
 
 
-def twilio_lines(settings: Settings, session: Session, machine: datetime) -> Iterator[Check]:
-    """Credentials, clock, sender and webhooks, as Twilio itself says."""
-    twilio = settings.twilio
-    if twilio is None:
-        yield ok("twilio", "not used: phones are simulated")
-        return
-    asking = _Asking(twilio, production=settings.production)
-    account = asking.get(f"{_ACCOUNTS}{twilio.account_sid}.json")
-    yield from asking.credentials(account, machine)
-    if account is None or account.status_code != 200:
-        return
-    yield from _senders_agree(session, twilio)
-    if twilio.messaging_service_sid is not None:
-        yield from asking.service(settings, twilio.messaging_service_sid)
-    else:
-        yield warn("twilio sender", "a single number: use a Messaging Service with Advanced Opt-Out")
-    yield warn(
-        "10DLC",
-        "cannot be seen from here: is the brand registered, is the campaign approved for this use case, are its "
-        "numbers in the Messaging Service? Unregistered texts to the US are blocked (30034); T-Mobile takes 2,000 "
-        "segments a day from an ordinary brand",
-    )
-
-
-def _senders_agree(session: Session, twilio: TwilioSettings) -> Iterator[Check]:
-    ours = twilio.messaging_service_sid or twilio.from_number
-    others = [lane.id for lane in session.scalars(select(Lane)) if lane.sender != ours]
+def provider_lines(settings: Settings, session: Session, machine: datetime) -> Iterator[Check]:
+    """What the provider itself says, whether its clock is ours, and whether the lanes text from its sender."""
+    name = settings.provider.name
+    for remark in settings.account.examine(settings.public_url, settings.stage):
+        if remark.clock is not None:
+            yield _skew(remark.clock, machine, f"clock, {name}", "the provider's")
+        yield Check(status=remark.status, name=remark.name, words=remark.words)
+    others = [lane.id for lane in session.scalars(select(Lane)) if lane.sender != settings.account.sender]
     if others:
         words = f"lane {others[0]} has another sender than the settings: texts leave from the lane's"
-        yield warn("twilio sender", words)
-
-
-class _Asking:
-    """Questions to Twilio: read only, by https, or to a local fake."""
-
-    def __init__(self, twilio: TwilioSettings, *, production: bool) -> None:
-        self.twilio = twilio
-        self.endpoint = Endpoint(api_base=twilio.api_base, production=production)
-        self.trouble = ""
-
-    def get(self, url: str) -> requests.Response | None:
-        """The answer, or none with `trouble` said."""
-        try:
-            return requests.get(
-                self.endpoint.target(url),
-                auth=(self.twilio.account_sid, self.twilio.auth_tokens[0]),
-                timeout=TIMEOUT_SECONDS,
-                allow_redirects=False,
-            )
-        except (requests.RequestException, UnsafeEndpoint) as error:
-            self.trouble = type(error).__name__
-            return None
-
-    def credentials(self, account: requests.Response | None, machine: datetime) -> Iterator[Check]:
-        if account is None:
-            yield fail("twilio", f"cannot be reached ({self.trouble}): check the network and TWILIO_API_BASE")
-            return
-        if "Date" in account.headers:
-            yield _skew(_http_date(account.headers["Date"]), machine, "clock, twilio", "Twilio's")
-        if account.status_code in (401, 403, 404):
-            yield fail(
-                "twilio", "refuses TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN: copy both from the console's first page"
-            )
-        elif account.status_code != 200:
-            yield fail("twilio", f"answers {account.status_code}: try again later, see status.twilio.com")
-        elif _body(account).get("status", "active") != "active":
-            yield fail("twilio", "the account is suspended or closed: see the console")
-        else:
-            yield ok("twilio", "accepts the credentials")
-
-    def service(self, settings: Settings, sid: str) -> Iterator[Check]:
-        answer = self.get(f"{_SERVICES}{sid}")
-        if answer is None or answer.status_code != 200:
-            trouble = self.trouble if answer is None else answer.status_code
-            yield fail(
-                "twilio service",
-                f"TWILIO_MESSAGING_SERVICE_SID is not known there ({trouble}): copy it from the console",
-            )
-            return
-        found = _body(answer)
-        yield from _webhook(found, "inbound_request_url", f"{settings.public_url}/twilio/inbound{WEBHOOK_OPTIONS}")
-        yield from _webhook(found, "fallback_url", f"{settings.public_url}/twilio/fallback")
-        if found.get("status_callback"):
-            yield warn(
-                "twilio status", "the service has a status callback of its own: leave it empty, each text names ours"
-            )
-        if found.get("use_inbound_webhook_on_number"):
-            yield fail(
-                "twilio inbound",
-                "the service leaves inbound texts to each number: choose “Send a webhook” for the service",
-            )
-        if found.get("smart_encoding"):
-            yield warn("twilio encoding", "Smart Encoding changes texts after they were signed off: switch it off")
-        numbers = self.get(f"{_SERVICES}{sid}/PhoneNumbers")
-        count = (
-            len(_body(numbers).get("phone_numbers", ())) if numbers is not None and numbers.status_code == 200 else 0
-        )
-        yield (
-            ok("twilio numbers", f"{count} in the service")
-            if count
-            else fail("twilio numbers", "the service has no number: add one")
-        )
-
-
-def _webhook(found: Mapping[str, Any], field: str, wanted: str) -> Iterator[Check]:
-    name = f"twilio {field.partition('_')[0]}"
-    has = str(found.get(field) or "")
-    if has == wanted:
-        yield ok(name, "is ours")
-    elif has.partition("#")[0] == wanted.partition("#")[0]:
-        yield warn(name, f"has other retries than {wanted.partition('#')[2]}: a text that meets a restart may be lost")
-    else:
-        yield fail(name, f"should be {wanted}; Twilio has {has or 'nothing'}")
-
-
-def _body(answer: requests.Response) -> Mapping[str, Any]:
-    try:
-        found = answer.json()
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _http_date(written: str) -> datetime:
-    return parsedate_to_datetime(written).astimezone(UTC)
+        yield warn(f"{name} sender", words)
 
 
 Lines = Callable[[], Iterator[Check]]

@@ -1,7 +1,8 @@
-"""Twilio's doors: inbound texts, status callbacks, and the fallback for when the first door does not open.
+"""The provider's doors: inbound texts, status callbacks, and the fallback for when the first door does not open.
 
-Nothing is read or written before the signature holds. An answer is always TwiML: Twilio texts a plain-text page to
-the parent word for word. No route here has a session, a cookie or a page.
+They are at /NAME/…, the provider's name. Nothing is read or written before the signature holds. An answer is always
+in the provider's own form: Twilio texts a plain-text page to the parent word for word. No route here has a session,
+a cookie or a page.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from flask import Blueprint, request
+from flask import Blueprint, abort, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
 
-from nudges.channels import twilio_webhooks
+from nudges.channels.provider import Call
 from nudges.crisis.fallback import stateless_reply
 from nudges.crisis.values import Screening
 from nudges.families.snapshots import StaleParent
@@ -25,22 +26,32 @@ from nudges.ledger import record
 from nudges.outbound import receipts
 from nudges.web.context import wiring
 
-hooks = Blueprint("hooks", __name__, url_prefix="/twilio")
+hooks = Blueprint("hooks", __name__, url_prefix="/<provider>")
 logger = logging.getLogger(__name__)
 
 TRIES: Final = 3
 TRY_AGAIN_WITHIN: Final = timedelta(seconds=4)  # Twilio hangs up after 15 seconds, and then asks the fallback
 
 
+@hooks.url_value_preprocessor
+def only_the_one_in_use(endpoint: str | None, values: dict[str, str] | None) -> None:
+    """404 for every provider but that of the settings."""
+    if values is None or values.pop("provider") != wiring().settings.provider.name:
+        abort(404)
+
+
 @hooks.post("/inbound")
 def inbound() -> Response:
     """One text from a phone: handled in one transaction, answered in this response."""
-    incoming = _incoming()
-    if isinstance(incoming, Response):
-        return incoming
+    if not _is_genuine():
+        return _refused()
+    try:
+        incoming = _incoming()
+    except ValueError:
+        return _answer(Answer(), status=400)
     now = wiring().clock.now()
     try:
-        return _twiml(_receive(incoming, now))
+        return _answer(_receive(incoming, now))
     except Exception as error:
         # A database that is away, or a fault of ours: either way danger is answered, and the text is not lost.
         logger.error("an inbound text was spooled: %s", type(error).__name__, extra={"action": "inbound"})
@@ -49,10 +60,10 @@ def inbound() -> Response:
 
 @hooks.post("/status")
 def status() -> Response:
-    """What became of a text that we sent. Unknown ones are stored; a failure asks Twilio to tell us again."""
-    if not _is_from_twilio():
+    """What became of a text that we sent. Unknown ones are stored; a failure asks to be told again."""
+    if not _is_genuine():
         return _refused()
-    receipt = twilio_webhooks.receipt_from(request.form, request.args.get("attempt"))
+    receipt = wiring().settings.account.receipt(request.form, request.args.get("attempt"))
     now = wiring().clock.now()
     try:
         with wiring().sessions.begin() as session, record.gathered(session):  # alerts before the ledger, as a text
@@ -65,16 +76,19 @@ def status() -> Response:
 
 @hooks.post("/fallback")
 def fallback() -> Response:
-    """Twilio comes here when the first door failed or was too slow. No database: instructions, and the spool."""
-    incoming = _incoming()
-    if isinstance(incoming, Response):
-        return incoming
+    """The provider comes here when the first door failed or was too slow. No database: instructions, and the spool."""
+    if not _is_genuine():
+        return _refused()
+    try:
+        incoming = _incoming()
+    except ValueError:
+        return _answer(Answer(), status=400)
     return _without_database(incoming, wiring().clock.now())
 
 
 def _receive(incoming: IncomingText, now: datetime) -> Answer:
     """Handle the text, again when somebody else was faster: nothing of a failed try stays."""
-    deps = handle.deps_for(wiring().library, channel=wiring().settings.channel, screen=wiring().screen)
+    deps = handle.deps_for(wiring().library, provider=wiring().settings.provider, screen=wiring().screen)
     alone = handle.read_alone(incoming, deps=deps)
     for _ in range(TRIES - 1):
         try:
@@ -95,7 +109,7 @@ def _once(incoming: IncomingText, now: datetime, deps: Deps, alone: Screening) -
 def _without_database(incoming: IncomingText, now: datetime) -> Response:
     """Answer a dangerous text from the words alone, and keep every text on disk until it can be handled.
 
-    A text that could neither be answered nor kept is refused with 503, so that Twilio tries again.
+    A text that could neither be answered nor kept is refused with 503, so that the provider tries again.
     """
     reply = stateless_reply(incoming.body, today=now.date())
     try:
@@ -103,18 +117,13 @@ def _without_database(incoming: IncomingText, now: datetime) -> Response:
     except OSError as error:
         logger.critical("a text could not be spooled: %s", type(error).__name__, extra={"action": "spool"})
         if reply is None:
-            return _twiml(Answer(), status=503)
-    return _twiml(Answer(texts=(reply,) if reply is not None else ()))
+            return _answer(Answer(), status=503)
+    return _answer(Answer(texts=(reply,) if reply is not None else ()))
 
 
-def _incoming() -> IncomingText | Response:
-    """The text of this request, or the answer to a request that is not Twilio's or holds none."""
-    if not _is_from_twilio():
-        return _refused()
-    try:
-        form = twilio_webhooks.incoming_from(request.form)
-    except ValueError:
-        return _twiml(Answer(), status=400)
+def _incoming() -> IncomingText:
+    """Raises ValueError for a form that is no text."""
+    form = wiring().settings.account.incoming(request.form)
     return IncomingText(
         provider_id=form.provider_id,
         from_number=form.from_,
@@ -125,15 +134,10 @@ def _incoming() -> IncomingText | Response:
     )
 
 
-def _is_from_twilio() -> bool:
-    """Signed with one of our tokens over the public address, and about our account."""
-    settings = wiring().settings
-    if settings.twilio is None:
-        return False
-    signature = request.headers.get("X-Twilio-Signature")
-    if not twilio_webhooks.is_signed(_signed_url(), request.form, signature, settings.twilio.auth_tokens):
-        return False
-    return request.form.get("AccountSid") == settings.twilio.account_sid
+def _is_genuine() -> bool:
+    """Made by the provider, about our account."""
+    call = Call(url=_signed_url(), form=request.form, header=request.headers.get)
+    return wiring().settings.account.is_genuine(call)
 
 
 def _signed_url() -> str:
@@ -144,15 +148,13 @@ def _signed_url() -> str:
 
 def _refused() -> Response:
     logger.info("an unsigned webhook was refused", extra={"action": "refuse"})
-    return _xml(twilio_webhooks.twiml(()), status=403)
+    return _answer(Answer(), status=403)
 
 
-def _twiml(answer: Answer, *, status: int = 200) -> Response:
+def _answer(answer: Answer, *, status: int = 200) -> Response:
     """The answer; a crisis reply asks for its receipts, because one that is lost is an alert of its own."""
-    door = f"{wiring().settings.public_url}/twilio/status?attempt="
+    settings = wiring().settings
+    door = f"{settings.public_url}/{settings.provider.name}/status?attempt="
     callbacks = [f"{door}{attempt}" if attempt is not None else None for attempt in answer.attempts]
-    return _xml(twilio_webhooks.twiml(answer.texts, status_callbacks=callbacks), status=status)
-
-
-def _xml(body: str, *, status: int) -> Response:
-    return Response(body, status=status, content_type="text/xml; charset=utf-8")
+    body = settings.account.answer(answer.texts, callbacks)
+    return Response(body, status=status, content_type=settings.provider.media_type)

@@ -59,7 +59,7 @@ class Phone:
 @phone.before_request
 def only_simulated() -> Response | None:
     """404 with a real channel; a sign-in as admin unless the program is the demo, whose people are invented."""
-    if wiring().settings.channel != "phone":
+    if not wiring().settings.provider.is_simulated:
         abort(404)
     with transaction() as db:
         is_demo = db.scalar(select(Program.is_demo).order_by(Program.id).limit(1))
@@ -179,7 +179,7 @@ def type_text(slot: str) -> Response:
     body = Form(values=request.form).values.get("body", "")[:LONGEST]
     at = now()
     if body.strip():
-        deps = deps_for(wiring().library, channel="phone", screen=wiring().screen)
+        deps = deps_for(wiring().library, provider=wiring().settings.provider, screen=wiring().screen)
         alone = danger.read_alone(deps.screen, body)  # nobody waits for it in the transaction
         with transaction() as db:
             _receive(db, slot, body, at, deps=deps, alone=alone)

@@ -45,7 +45,7 @@ def protect(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_NAME="nudges",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.production,
+        SESSION_COOKIE_SECURE=settings.stage.may_text,
         PERMANENT_SESSION_LIFETIME=TWELVE_HOURS,
         MAX_CONTENT_LENGTH=1_000_000,
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form left open over lunch still saves

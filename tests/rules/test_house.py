@@ -64,3 +64,16 @@ def test_package_files_hold_a_docstring_and_nothing_else(path: Path):
 )
 def test_no_file_anywhere_passes_the_limit(path: Path):
     assert path.read_text(encoding="utf-8").count("\n") <= MOST_LINES
+
+
+@pytest.mark.parametrize("path", named(p for p in SOURCES if p.parent != ROOT / "nudges/channels"))
+def test_only_the_channels_folder_knows_a_provider_by_name(path: Path):
+    """What differs between providers is asked of the registry's entry (nudges/channels/provider.py)."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Compare):
+            compared = [node.left, *node.comparators]
+            names = [side.attr for side in compared if isinstance(side, ast.Attribute)]
+            names += [side.id for side in compared if isinstance(side, ast.Name)]
+            words = [side.value for side in compared if isinstance(side, ast.Constant)]
+            assert not ({"twilio", "phone"} & set(words) and {"channel", "provider", "name"} & set(names))
+        assert not (isinstance(node, ast.Constant) and node.value == "twilio")

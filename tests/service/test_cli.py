@@ -77,3 +77,45 @@ def test_the_demo_refuses_a_database_with_a_real_program(run):
     answer = run("demo")
     assert answer.exit_code == 1
     assert "real program" in answer.output
+
+
+def test_a_second_admin_joins_the_program_and_none_is_joined_silently(run):
+    admin(run)
+    again = {"name": "Eve", "email": "eve@clinic.example", "password": PASSWORD}
+    refused = admin(run, **again | {"program": "Lakeside"})
+    assert refused.exit_code == 1 and "Riverbend" in refused.output and "of its own" in refused.output
+    assert "America/Chicago" in admin(run, **again, timezone="America/Denver").output
+    assert admin(run, **again).exit_code == 0
+    assert (
+        run(
+            "create-admin", *(w for k, v in (again | {"email": "fay@clinic.example"}).items() for w in (f"--{k}", v))
+        ).exit_code
+        == 0
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_the_demos_families_are_never_texted_through_a_provider(run, monkeypatch, command):
+    """Their numbers belong to nobody today, and a demo's clock, sign-offs and consents are invented too."""
+    run("demo")
+    for name, value in TWILIO.items():
+        monkeypatch.setenv(name, value)
+    answer = run(command)
+    assert answer.exit_code == 1
+    assert "invented families" in answer.output and "NUDGES_DATABASE_URL" in answer.output
+
+
+TWILIO = {
+    "NUDGES_CHANNEL": "twilio",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "token",
+    "TWILIO_FROM_NUMBER": "+13125550100",
+    "TWILIO_API_BASE": "http://127.0.0.1:9",
+}
+
+
+def test_a_database_that_is_away_is_a_sentence_and_no_traceback(run, monkeypatch):
+    monkeypatch.setenv("NUDGES_DATABASE_URL", "postgresql://nudges:secret@127.0.0.1:9/nudges")
+    answer = run("migrate")
+    assert answer.exit_code == 1 and answer.exception.__class__ is SystemExit
+    assert "cannot be reached" in answer.output and "secret" not in answer.output

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select
 
+from nudges.alerts import on_call as rota
 from nudges.cli.main import main
+from nudges.config import load
+from nudges.families import staff
+from nudges.models.program import Program, Staff
 from nudges.upkeep import examining
+from nudges.wiring import build
 from tests.support.factories import PASSWORD
 from tests.support.fake_twilio.server import FakeTwilio
 
@@ -59,6 +67,57 @@ def test_a_fresh_program_is_told_what_is_missing(env):
     assert lines["backups"][0] == "warn" and "nudges backup" in lines["backups"][1]
     assert lines["migrations"][0] == lines["ledger"][0] == lines["time zones"][0] == lines["keys"][0] == "ok"
     assert lines["clock"][0] == "ok"
+
+
+def on_call(**duty):
+    """Dee takes pages, and what the rota says of her."""
+    built = build(load())
+    with built.sessions.begin() as session:
+        dee = session.scalars(select(Staff)).one()
+        now = built.clock.now()
+        staff.set_on_call(session, dee, phone=duty.get("phone", "312 555 0101"), rank=1, by="system:test", now=now)
+        if "weekday" in duty:
+            program = session.get_one(Program, dee.program_id)
+            day = {"role": "first", "weekday": duty["weekday"], "start_minute": 0, "end_minute": 0}
+            rota.add_shift(session, program, **day, staff_id=dee.id, by="system:test", now=now)
+    today = built.clock.now().astimezone(ZoneInfo("America/Chicago")).weekday()
+    built.engine.dispose()
+    return today
+
+
+def test_one_person_on_call_is_a_warning(env):
+    set_up()
+    on_call()
+    assert doctor()[1]["on call"][0] == "warn"
+
+
+def test_a_rota_that_names_nobody_now_is_a_failure_although_somebody_takes_pages(env):
+    """The alerts go by the rota: the doctor must not say that all is well while they say that nobody is on call."""
+    set_up()
+    today = on_call()
+    on_call(weekday=(today + 3) % 7)
+    status, words = doctor()[1]["on call"]
+    assert status == "fail" and "nobody is paged now" in words
+
+
+def test_a_gap_to_come_is_a_warning_with_its_beginning(env):
+    set_up()
+    today = on_call()
+    on_call(weekday=today)
+    status, words = doctor()[1]["on call"]
+    assert status == "warn" and "nobody from" in words
+
+
+def test_whoever_is_on_call_and_cannot_be_reached_is_a_failure(env):
+    set_up()
+    on_call()
+    built = build(load())
+    with built.sessions.begin() as session:
+        person = session.scalars(select(Staff)).one()
+        rota.duty_of(session, person.id).phone_stopped_at = built.clock.now()
+    built.engine.dispose()
+    status, words = doctor()[1]["on call"]
+    assert status == "fail" and "takes pages" in words
 
 
 def test_no_secret_is_printed(env):

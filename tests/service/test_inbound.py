@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from nudges.alerts import holds
+from nudges.channels.registry import PROVIDERS
 from nudges.families import consent
 from nudges.inbound import handle
 from nudges.inbound.texts import Deps, IncomingText
@@ -71,7 +72,7 @@ def test_leaving_stops_everything_at_once(session, parent, text, now, body, valu
     ("body", "confirms"), [("STOP", 0), ("quit", 0), ("STOP!", 1), ("ALTO", 1), ("stop texting me", 1)]
 )
 def test_where_the_carrier_answers_its_own_words_we_do_not(session, parent, text, body, confirms):
-    answer = text(parent, body, deps=handle.deps_for(LIBRARY, channel="twilio"))
+    answer = text(parent, body, deps=handle.deps_for(LIBRARY, provider=PROVIDERS["twilio"]))
     assert parent.status == "opted_out"
     assert len(answer.texts) == confirms
 

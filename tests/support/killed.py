@@ -25,7 +25,6 @@ def kill() -> NoReturn:
 
 def main(where: str, body: str, sender: str, sid: str) -> None:
     settings = config.load()
-    assert settings.twilio is not None
     built = wiring.build(settings)
     receive, once = handle.receive, hooks._once
     if where == "before_reading":
@@ -37,14 +36,14 @@ def main(where: str, body: str, sender: str, sid: str) -> None:
     app = factory.create_app(built)
     form = {
         "MessageSid": sid,
-        "AccountSid": settings.twilio.account_sid,
+        "AccountSid": settings.account.account_sid,
         "From": sender,
         "To": "+13125550100",
         "Body": body,
         "NumMedia": "0",
     }
     signed = f"{settings.public_url}/twilio/inbound" + "".join(name + form[name] for name in sorted(form))
-    key = settings.twilio.auth_tokens[0].encode()
+    key = settings.account.auth_tokens[0].encode()
     signature = base64.b64encode(hmac.new(key, signed.encode(), hashlib.sha1).digest()).decode()
     answer = app.test_client().post("/twilio/inbound", data=form, headers={"X-Twilio-Signature": signature})
     print(answer.text)

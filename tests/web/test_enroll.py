@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from nudges.channels.provider import Stage
 from nudges.families.snapshots import profile_of
 from nudges.models.family import Consent, Family, FamilyStaff, KeyDate, Parent
 from nudges.models.library import SignOff
@@ -146,12 +147,15 @@ def test_hours_are_read_as_people_write_them(typed: str, stored_as: dict[str, li
     assert week(hours_text(stored_as)) == stored_as
 
 
+REAL = Stage(production=True, is_rehearsal=False)
+
+
 def test_in_production_nobody_is_enrolled_before_the_replies_to_danger_are_signed(
     app: Flask, ana: FlaskClient, wired: Wiring, db: sessionmaker[Session]
 ) -> None:
     with db.begin() as session:
         session.execute(delete(SignOff))
-    app.extensions[WIRING] = replace(wired, settings=replace(wired.settings, production=True))
+    app.extensions[WIRING] = replace(wired, settings=replace(wired.settings, stage=REAL))
     refused = ana.post("/families/new", data=GOOD).get_data(as_text=True)
     assert "before the replies to danger are signed off" in refused and "Rosa Diaz" in refused, "nothing typed is lost"
     app.extensions[WIRING] = wired

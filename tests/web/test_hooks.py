@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
 from nudges import config
+from nudges.channels.registry import PROVIDERS
 from nudges.inbound import handle, spool
 from nudges.inbound.texts import IncomingText
 from nudges.models.messages import Inbound, Outbox, ProviderEvent
@@ -147,11 +148,14 @@ def test_each_accepted_token_opens_the_door(client, parent, token):
     assert said(post(client, INBOUND, text_form("HELP", sender=parent.phone), token=token))
 
 
-def test_without_twilio_the_doors_stay_shut(wiring, sessions):
+def test_without_twilio_there_are_no_doors(wiring, sessions):
     app = Flask("nudges.web")
     app.extensions[WIRING] = wiring
     app.register_blueprint(hooks.hooks)
-    assert post(app.test_client(), INBOUND, text_form("hi")).status_code == 403
+    for path in (INBOUND, STATUS, FALLBACK, "/phone/inbound"):
+        assert post(app.test_client(), path, text_form("hi")).status_code in (403, 404)
+    with sessions() as session:
+        assert session.scalar(select(func.count()).select_from(Inbound)) == 0
 
 
 def test_no_answer_carries_a_cookie(client, parent):
@@ -278,7 +282,7 @@ def away(app):
 
 
 def replay(sessions, settings, now):
-    deps = handle.deps_for(factories.LIBRARY, channel="twilio")
+    deps = handle.deps_for(factories.LIBRARY, provider=PROVIDERS["twilio"])
     return spool.replay(sessions, spool.of(settings), deps=deps, now=now)
 
 

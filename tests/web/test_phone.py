@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from nudges.channels.registry import PROVIDERS
 from nudges.db import blind_index
 from nudges.factory import create_app
 from nudges.models.family import Parent
@@ -32,7 +33,7 @@ def test_the_page_shows_parents_the_person_on_call_and_a_stranger(nobody: FlaskC
 
 
 def test_there_is_no_such_page_with_a_real_channel(wired: Wiring) -> None:
-    real = replace(wired, settings=replace(wired.settings, channel="twilio"))
+    real = replace(wired, settings=replace(wired.settings, provider=PROVIDERS["twilio"]))
     app = create_app(real)
     app.config["WTF_CSRF_ENABLED"] = False
     client = app.test_client()

@@ -44,7 +44,8 @@ def test_a_change_without_its_token_is_refused(app: Flask, ana: FlaskClient, url
 
 def test_webhooks_are_not_asked_for_a_token_but_for_a_signature(app: Flask, nobody: FlaskClient) -> None:
     app.config["WTF_CSRF_ENABLED"] = True
-    assert nobody.post("/twilio/inbound", data={"Body": "hi"}).status_code == 403
+    assert nobody.post("/phone/inbound", data={"Body": "hi"}).status_code == 403
+    assert nobody.post("/twilio/inbound", data={"Body": "hi"}).status_code == 404, "the channel is the simulated phones"
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(nobody: FlaskClient) -> None:

@@ -69,7 +69,7 @@ def report(drill_id: int) -> Response:
 
 @area.post("/crisis/drill")
 def hold() -> Response:
-    deps = handle.deps_for(wiring().library, channel=wiring().settings.channel, screen=wiring().screen)
+    deps = handle.deps_for(wiring().library, provider=wiring().settings.provider, screen=wiring().screen)
     try:
         drill_id = drill.hold_one(
             wiring().sessions, deps, program_id=staff().program_id, staff_id=staff().id, clock=wiring().clock
