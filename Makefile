@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 8000
+FAKE_PORT ?= 9010
 VENV := .venv
 BIN := $(VENV)/bin
 export PORT
@@ -67,8 +68,8 @@ bench: $(VENV)/dev.stamp ## benchmarks, one JSON line each
 crisis-report: $(VENV)/dev.stamp ## what the crisis screen finds and misses
 	@$(BIN)/python bench/crisis_report.py
 
-fake-twilio: $(VENV)/dev.stamp ## a Twilio of our own on port 9010, to try the Twilio channel by hand
-	@$(BIN)/python -m tests.support.fake_twilio --port 9010
+fake-twilio: $(VENV)/dev.stamp ## a Twilio of our own on port 9010, to rehearse without an account
+	@$(BIN)/python -m tests.support.fake_twilio --port $(FAKE_PORT) --app http://127.0.0.1:$(PORT)
 
 clean: ## forget the virtualenv and the demo database
 	@rm -rf $(VENV) var

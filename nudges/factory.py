@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import signal
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
+from nudges import languages
 from nudges.engine import ticks
 from nudges.engine.distributed import DistributedEngine
 from nudges.engine.embedded import EmbeddedEngine
@@ -55,6 +57,7 @@ def create_app(wiring: Wiring) -> Flask:
     app = Flask("nudges.web", template_folder="templates", static_folder="static")
     app.extensions[context.WIRING] = wiring
     app.extensions[phone.BEAT] = partial(ticks.run_all, wiring)
+    app.jinja_env.globals["languages"] = languages
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     security.protect(app, wiring.settings)
     filters.register(app)
@@ -126,8 +129,13 @@ def _broken(error: Exception) -> Response:
     return page("error.html", status=500, title=title, words=words, code=500)
 
 
-def serve(app: Flask, wiring: Wiring, *, host: str, port: int) -> None:
-    """Serve until stopped, with the scheduler in the same process unless the settings leave that to workers."""
+def serve(app: Flask, wiring: Wiring, *, host: str, port: int, when_ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until stopped, with the scheduler in the same process unless the settings leave that to workers.
+
+    Raises OSError when the port cannot be had. `when_ready` is called once the first answer would come at once; who
+    asks earlier waits.
+    """
+    server = waitress.create_server(app, host=host, port=port, threads=8)
     # The encoder loads in seconds; the first crisis text must not wait for it.
     wiring.screen("warm up the encoder", recent=(), own_texts=(), open_episode=False)
     keep_what_is_here()
@@ -142,7 +150,8 @@ def serve(app: Flask, wiring: Wiring, *, host: str, port: int) -> None:
         ticks.attach_spool(own_disk, wiring)
         own_disk.start()
     try:
-        waitress.serve(app, host=host, port=port, threads=8)
+        when_ready()
+        server.run()
     finally:
         waker.stop()
         own_disk.stop()

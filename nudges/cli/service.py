@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -34,9 +35,12 @@ def serve(host: str, port: int, with_demo: bool, engine: str | None) -> None:
     with built.sessions.begin() as session:
         wiring.publish_shipped(session, built.library, now=built.clock.now())
     signal.signal(signal.SIGTERM, _leave)
-    _greet(host, port, sign_ins)
+    greet = partial(_greet, host, port, sign_ins)
     try:
-        factory.serve(factory.create_app(built), built, host=host, port=port)
+        factory.serve(factory.create_app(built), built, host=host, port=port, when_ready=greet)
+    except OSError as error:
+        words = error.strerror or type(error).__name__
+        raise click.ClickException(f"Port {port} of {host} cannot be had: {words}. Give another --port.") from None
     finally:
         built.engine.dispose()
 

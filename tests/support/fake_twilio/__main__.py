@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import threading
 
+from nudges.channels.twilio_doctor import WEBHOOK_OPTIONS
 from tests.support.fake_twilio.server import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
 
+SERVICE_SID = "MG" + "0" * 31 + "1"
+
 GUIDE = """Fake Twilio on {url}. Open it in a browser to read, write as a parent, and break things. Start the app with
-  NUDGES_CHANNEL=twilio NUDGES_PUBLIC_URL={public} TWILIO_FROM_NUMBER=+13125550100 \\
+  NUDGES_CHANNEL=twilio NUDGES_PUBLIC_URL={public} TWILIO_MESSAGING_SERVICE_SID={service} \\
   TWILIO_API_BASE={url} TWILIO_ACCOUNT_SID={sid} TWILIO_AUTH_TOKEN={token} python -m nudges serve
 See all texts:      curl {url}/fake/texts
 Write as a parent:  curl {url}/fake/text-in -H 'Content-Type: application/json' -d '{{"from": "+13125550142", "body": "JOIN"}}'
@@ -36,10 +39,15 @@ def main() -> None:
         pace=given.pace,
         is_checked=False,  # by hand the app's address may be plain http
     ) as fake:
-        print(
-            GUIDE.format(url=fake.url, public=given.public or given.app, sid=fake.account_sid, token=fake.auth_token),
-            flush=True,
-        )
+        public = given.public or given.app
+        # A Messaging Service as docs/running.md says to set one up.
+        fake.account.services[SERVICE_SID] = {
+            "inbound_request_url": f"{public}/twilio/inbound{WEBHOOK_OPTIONS}",
+            "fallback_url": f"{public}/twilio/fallback",
+            "status_callback": "",
+        }
+        about = {"sid": fake.account_sid, "token": fake.auth_token, "service": SERVICE_SID}
+        print(GUIDE.format(url=fake.url, public=public, **about), flush=True)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
