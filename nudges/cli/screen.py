@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from nudges import languages
 from nudges.crisis import replies
 from nudges.crisis.screen import screen as screen_text
 from nudges.crisis.values import Level
@@ -16,7 +17,7 @@ from nudges.crisis.values import Level
 @click.command("screen")
 @click.option(
     "--lang",
-    type=click.Choice(["auto", "en", "es"]),
+    type=click.Choice(["auto", *languages.WRITTEN]),
     default="auto",
     show_default=True,
     help="Language of the reply.",
@@ -49,7 +50,7 @@ def _answer(line: str, number: int, lang: str, country: str) -> dict[str, Any]:
         own_texts=asked.get("own_texts", ()),
         open_episode=asked.get("open_episode", False),
     )
-    chosen: replies.Lang = replies.guess_lang(text) if lang == "auto" else "es" if lang == "es" else "en"
+    chosen = languages.as_written(lang) or replies.guess_lang(text)
     said = None if found.level is Level.ORDINARY else replies.reply(found, lang=chosen, country=country, alerted=False)
     return {"level": found.level, "tier": found.tier, "severity": found.severity, "why": found.why, "reply": said}
 

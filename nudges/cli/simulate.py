@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from nudges import languages
 from nudges.crisis import replies
 from nudges.crisis.screen import screen as screen_text
 from nudges.crisis.values import Level
@@ -196,7 +197,7 @@ def _danger(text: str, lang: str) -> calendar.Danger | None:
         level=screening.level.value,
         tier=screening.tier.value if screening.tier else None,
         why=screening.why,
-        reply=replies.reply(screening, lang="es" if lang == "es" else "en", country=_COUNTRY, alerted=True),
+        reply=replies.reply(screening, lang=languages.texts_for(lang), country=_COUNTRY, alerted=True),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import yaml
 
@@ -23,8 +23,9 @@ from nudges.crisis.phrases import Phrase
 from nudges.crisis.resources import Country, Line
 from nudges.crisis.rulebook import Found, Rule, Rulebook
 from nudges.crisis.values import Hit, Level, Suppression
+from nudges.languages import Written
 
-Lang = Literal["en", "es"]
+Lang = Written
 Content = Mapping[str, Any]
 Wording = Mapping[Lang, Mapping[str, Any]]
 

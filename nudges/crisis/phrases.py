@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, get_args
 
+from nudges import languages
 from nudges.crisis.grammar import Pattern, RuleError, Words, compile_pattern
 from nudges.crisis.normalise import Folded
 from nudges.crisis.values import Level, Tier
@@ -21,7 +22,7 @@ KINDS: Final[Mapping[str, str]] = {
     "check": "Always a safety check",
     "never_alone": "Never an alarm on its own",
 }
-LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "es": "Spanish", "both": "Both"}
+LANGUAGES: Final[Mapping[str, str]] = {**{code: languages.name_of(code) for code in languages.WRITTEN}, "both": "Both"}
 MOST_CHARACTERS: Final = 200
 MOST_PARTS: Final = 14
 MOST_ANY: Final = 6  # words that one gap may skip

@@ -10,6 +10,7 @@ from functools import lru_cache
 from string import Formatter
 from typing import NamedTuple
 
+from nudges import languages
 from nudges.crisis import resources, rulebook
 from nudges.crisis.edition import Edition, in_force
 from nudges.crisis.edition import Lang as Lang
@@ -93,11 +94,13 @@ def for_sign_off(country: str) -> Mapping[str, tuple[tuple[str, str], ...]]:
     """Each kind of reply as (label, words), for the clinician who signs it off: on shift and off, in both languages."""
     edition = in_force()
     states = (("somebody is on shift", True), ("nobody is", False))
-    langs: tuple[tuple[Lang, str], ...] = (("en", "English"), ("es", "Spanish"))
     return {
         key: tuple(
-            (f"{name}, {label}", _compose(key, lang, country, _state(lang, alerted, edition), edition))
-            for lang, name in langs
+            (
+                f"{languages.name_of(lang)}, {label}",
+                _compose(key, lang, country, _state(lang, alerted, edition), edition),
+            )
+            for lang in languages.WRITTEN
             for label, alerted in states
         )
         for key in edition.wording["en"]

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, CursorResult, select, true, update
 from sqlalchemy.orm import Session
 
-from nudges import tasks
+from nudges import languages, tasks
 from nudges.alerts import corpus as judged
 from nudges.crisis import edition, phrases
 from nudges.desk import content
@@ -245,7 +245,7 @@ def _keep_line(
         text=text,
         label=label,
         tier=phrase.tier.value if phrase.tier is not None and label != "ordinary" else None,
-        language=phrase.language if phrase.language in ("en", "es") else None,
+        language=languages.as_written(phrase.language),
         origin="phrase",
         reason=f"Example line of phrase {name}",
         staff_id=staff_id,

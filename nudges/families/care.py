@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from nudges.families import consent, snapshots
 from nudges.families.consent import ConsentGiven
-from nudges.families.enrolling import LANGUAGES, EnrollError, actor, check_profile
+from nudges.families.enrolling import EnrollError, actor, check_profile
 from nudges.families.withdrawing import withdraw_queued
+from nudges.languages import LANGUAGES
 from nudges.ledger import record
 from nudges.models.family import Family, KeyDate, Parent
 from nudges.models.program import Program

@@ -16,6 +16,7 @@ from nudges.families import consent, programs, snapshots
 from nudges.families.consent import ConsentGiven
 from nudges.families.phones import to_e164
 from nudges.families.withdrawing import withdraw_queued
+from nudges.languages import LANGUAGES
 from nudges.ledger import record
 from nudges.library import signing, texts
 from nudges.models.family import Family, FamilyStaff, Parent
@@ -26,7 +27,6 @@ from schedules.policy import Policy
 from schedules.values import Drop
 
 WELCOME = "ONBOARD"  # every parent whom staff enrolls starts here: its first text is the welcome that carriers require
-LANGUAGES = ("en", "es")
 
 
 class EnrollError(ValueError):

@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Table, func, select, text, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from nudges import bulk, tasks
+from nudges import bulk, languages, tasks
 from nudges.db import Base, Encoded, blind_index
 from nudges.families import enrolling, programs, snapshots
 from nudges.families.intake_file import Fault, IntakeError, Row
@@ -275,7 +275,7 @@ def _encoded(data: Mapping[str, Any]) -> Encoded:
 def _thread(row: Row) -> values.Thread:
     """A new parent, as the core sees them."""
     return values.Thread(
-        profile=profile.parse({**row.profile, "pref_lang": row.language}),
+        profile=profile.parse({**row.profile, "pref_lang": languages.texts_for(row.language)}),
         status="active",
         key_dates=tuple(
             values.KeyDate(

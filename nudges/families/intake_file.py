@@ -13,9 +13,10 @@ from datetime import date, datetime, time
 from typing import Any, Final
 
 from nudges.families.consent import MEDIA, WORDING_VERSION
-from nudges.families.enrolling import LANGUAGES, code_fault
+from nudges.families.enrolling import code_fault
 from nudges.families.hours import week
 from nudges.families.phones import PhoneError, to_e164
+from nudges.languages import LANGUAGES
 from schedules import profile as profiles
 from schedules.localtime import to_utc
 
@@ -298,7 +299,7 @@ class _Reader:
             counselor=self.needed("counselor", "Write the e-mail of the counselor's account.").lower(),
             name=self.needed("name", "Write the parent's name."),
             phone=self.once("phone", self.phone()),
-            language=self.one_of("language", LANGUAGES),
+            language=self.one_of("language", tuple(LANGUAGES)),
             profile=profile.data,
             profile_key=profile.key,
             medium=self.one_of("consent", [medium for medium in MEDIA if medium != "text"]),

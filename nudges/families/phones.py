@@ -8,7 +8,8 @@ from typing import Final
 
 import phonenumbers
 
-COUNTRIES: Final = {"US": "the United States", "CA": "Canada"}
+from nudges.languages import COUNTRIES
+
 _NORTH_AMERICA: Final = 1
 # Set aside for invented people: never given to a subscriber, so a demo can never reach one.
 _PLAIN: Final = re.compile(r"\s*(?:\+?1[\s.-]*)?\(?([2-9]\d\d)\)?[\s.-]*([2-9]\d\d)[\s.-]*(\d{4})\s*", re.ASCII)

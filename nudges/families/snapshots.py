@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session, attributes
 
+from nudges import languages
 from nudges.models import family, safety, sequences
 from nudges.models.program import Program
 from schedules import catalog, localtime, plan, policy, profile, state, values
@@ -155,7 +156,7 @@ def policy_from(stored: str) -> policy.Policy:
 
 def profile_of(parent: family.Parent) -> values.Profile:
     """The family's profile; the parent's own language wins over the one in the profile."""
-    return _profile(json.dumps({**parent.profile, "pref_lang": parent.language}, sort_keys=True))
+    return _profile(json.dumps({**parent.profile, "pref_lang": languages.texts_for(parent.language)}, sort_keys=True))
 
 
 def profile_from(stored: str, language: str) -> values.Profile:
@@ -185,7 +186,7 @@ def _profile(data: str) -> values.Profile:
 
 @lru_cache(maxsize=4096)
 def _profile_from(stored: str, language: str) -> values.Profile:
-    return _profile(json.dumps({**json.loads(stored), "pref_lang": language}, sort_keys=True))
+    return _profile(json.dumps({**json.loads(stored), "pref_lang": languages.texts_for(language)}, sort_keys=True))
 
 
 _SEQUENCES: dict[tuple[str, int], values.Sequence] = {}  # by sha256 of the text and number; versions never change

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
+from nudges import languages
 from nudges.crisis import replies
 from nudges.crisis.replies import Lang
 from nudges.families import wording
@@ -54,7 +55,7 @@ def language(received: Received) -> Lang:
     parent = received.sender.parent
     if parent is None:
         return "es" if intents.is_spanish(received.text) else replies.guess_lang(received.text)
-    return "es" if parent.language == "es" else "en"
+    return languages.texts_for(parent.language)
 
 
 def plain(text: str) -> str:

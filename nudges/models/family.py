@@ -45,7 +45,6 @@ class Parent(Base):
     __table_args__ = (
         UniqueConstraint("program_id", "phone_index"),
         CheckConstraint("status IN ('invited', 'active', 'paused', 'opted_out', 'ended')", name="status"),
-        CheckConstraint("language IN ('en', 'es')", name="language"),
         Index(
             "ix_parents_due",
             "next_at",
@@ -63,7 +62,7 @@ class Parent(Base):
     # Address and what was agreed for an emergency: for whoever answers an alert.
     emergency_plan: Mapped[str | None] = mapped_column(Sealed())
     phone_problem: Mapped[str | None]  # why nothing can be sent: invalid, landline, reassigned
-    language: Mapped[str]
+    language: Mapped[str]  # a code of nudges.languages
     profile: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the keys of schedules.profile
     status: Mapped[str] = mapped_column(default="invited")
     paused_until: Mapped[datetime | None]

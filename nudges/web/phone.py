@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from nudges import languages
 from nudges.channels.phone import phone_id
 from nudges.crisis.values import Screening
 from nudges.db import blind_index
@@ -148,9 +149,9 @@ def _phone_of_parent(db: Session, parent: Parent, code: str) -> Phone:
         db,
         slot=f"parent-{parent.id}",
         title=parent.name,
-        subtitle=f"{code}, {'Spanish' if parent.language == 'es' else 'English'}",
+        subtitle=f"{code}, {languages.name_of(parent.language)}",
         number=parent.phone,
-        language=parent.language,
+        language=languages.texts_for(parent.language),
         zone=str(parent.profile["timezone"]),
     )
 

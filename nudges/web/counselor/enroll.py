@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from nudges import languages
 from nudges.families import care, enrolling
 from nudges.families.consent import WORDING_VERSION, ConsentGiven
 from nudges.families.enrolling import WELCOME, EnrollError
@@ -134,7 +135,7 @@ def change_profile(family_id: int, parent_id: int) -> Response:
     with transaction() as db:
         parent = parent_or_404(db, staff(), family_id, parent_id)
         family = db.get_one(Family, family_id)
-        language = form.one_of("language", enrolling.LANGUAGES, "Choose English or Spanish.")
+        language = form.one_of("language", languages.LANGUAGES, f"Choose {languages.named()}.")
         wanted = enroll_form.read_profile(form)
         if not form.faults:
             # A field that was emptied goes back to its default.
@@ -160,7 +161,7 @@ def _page(db: Session, program: Program, form: Form, *, family: Family | None) -
             discreet=False,
             values={"org": program.name},
         ).text
-        for language in enrolling.LANGUAGES
+        for language in languages.WRITTEN
     }
     return page(
         "families/enroll.html",

@@ -9,6 +9,7 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
+from nudges import languages
 from nudges.families.hours import hours_text, week
 from nudges.families.phones import PhoneError, to_e164
 from nudges.models.program import Program
@@ -157,7 +158,7 @@ def read_parent(form: Form, *, country: str, keys: tuple[str, ...]) -> ParentGiv
     """Everything at once; none when there are faults, which are then in the form."""
     name = form.required("name", "Write the parent's name.")
     phone = _phone(form, country)
-    language = form.one_of("language", ("en", "es"), "Choose English or Spanish.")
+    language = form.one_of("language", languages.LANGUAGES, f"Choose {languages.named()}.")
     profile = read_profile(form)
     medium = form.one_of("medium", [key for key, _ in MEDIA], "Choose how they agreed.")
     if form.get("agreed") != "yes":

@@ -6,10 +6,11 @@ from flask import abort, flash, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from nudges import languages
 from nudges.alerts import corpus as judged
 from nudges.alerts.topics import SUBJECTS
 from nudges.crisis import edition, replies
-from nudges.crisis.edition import Edition, Lang
+from nudges.crisis.edition import Edition
 from nudges.desk import bench, content, drafting, versions
 from nudges.models.family import Parent
 from nudges.models.messages import Inbound
@@ -19,7 +20,7 @@ from nudges.web.forms import Form
 from nudges.web.pages import back_to, page
 
 area = desk_area("desk_bench", __name__)
-LANGUAGES = (("", "As written"), ("en", "English"), ("es", "Spanish"))
+LANGUAGES = (("", "As written"), *((code, languages.name_of(code)) for code in languages.WRITTEN))
 LABELS = (("crisis", "A crisis"), ("check", "Doubtful"), ("ordinary", "Ordinary"))
 TIERS = (("", "Says nothing of it"), *SUBJECTS.items())
 
@@ -74,7 +75,7 @@ def _draft(db: Session) -> Edition:
 
 
 def _trial(text: str, form: Form, draft: Edition | None) -> bench.Trial:
-    lang: Lang | None = {"en": "en", "es": "es"}.get(form.get("lang"))  # type: ignore[assignment]  # one of the two
+    lang = languages.as_written(form.get("lang"))
     shift, today = form.get("shift") != "no", now().date()
     return bench.try_text(text, lang=lang, country=form.get("country"), alerted=shift, by=draft, today=today)
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
+from nudges import languages
 from nudges.crisis import edition, replies, resources
 from nudges.crisis.edition import Edition
 from nudges.desk import content, drafting, lines, versions
@@ -192,7 +193,8 @@ def reply(lang: str, text: str) -> Response:
 
 
 def _reply(live: Edition, lang: str, key: str, form: Form) -> Response:
-    texts = {"en": live.wording["en"], "es": live.wording["es"]}.get(lang, {})
+    written_in = languages.as_written(lang)
+    texts = live.wording[written_in] if written_in is not None else {}
     if key not in texts or key in replies.STATES:
         abort(404)
     written = [
