@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -60,7 +60,6 @@ _REACH_BACK: Final = {
 
 BUSY: Final = 15.0  # seconds that a writer waits for the one before it
 
-Sessions = Callable[[], Session]
 
 NAMES = {
     "ix": "ix_%(column_0_label)s",

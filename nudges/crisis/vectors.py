@@ -12,7 +12,6 @@ try:
 except ImportError:  # the wheel is optional: rules and word weights go on without it, and status() says so
     USE = None
 
-DIMENSIONS = 512
 Vector = NDArray[np.float32]
 
 

@@ -10,7 +10,6 @@ from nudges.crisis import edition, phrases, resources
 from nudges.crisis.phrases import KINDS
 
 Content = Mapping[str, Any]
-MOST_KEY: Final = 60
 # A new day on which somebody called a line changes no reply.
 _CHECKED_ONLY: Final = ("source", "verified_on", "next_review")
 _STRENGTH: Final = {"never_alone": 0, "check": 1, "crisis": 2}

@@ -139,17 +139,3 @@ class LedgerEntry(Base):
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
     previous_hash: Mapped[str] = mapped_column(Text(), unique=True)
     hash: Mapped[str] = mapped_column(Text(), unique=True)
-
-
-class ApiToken(Base):
-    """A token for tools; only its hash is kept."""
-
-    __tablename__ = "api_tokens"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    program_id: Mapped[int] = mapped_column(ForeignKey("programs.id"))
-    name: Mapped[str]
-    token_hash: Mapped[str] = mapped_column(unique=True)
-    scopes: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    created_at: Mapped[datetime]
-    revoked_at: Mapped[datetime | None]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nudges.db import Base
 from tests.conftest import ROOT
 
 MOST_LINES = 500
@@ -77,3 +78,9 @@ def test_only_the_channels_folder_knows_a_provider_by_name(path: Path):
             words = [side.value for side in compared if isinstance(side, ast.Constant)]
             assert not ({"twilio", "phone"} & set(words) and {"channel", "provider", "name"} & set(names))
         assert not (isinstance(node, ast.Constant) and node.value == "twilio")
+
+
+@pytest.mark.parametrize("table", sorted(one.class_.__name__ for one in Base.registry.mappers))
+def test_every_table_is_used_by_something_besides_its_description(table: str):
+    others = (p for p in SOURCES if p.parent != ROOT / "nudges/models")
+    assert any(re.search(rf"\b{table}\b", path.read_text(encoding="utf-8")) for path in others)
