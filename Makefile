@@ -19,17 +19,32 @@ python:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing. Debian, Ubuntu: apt install python3-venv"; exit 1; }
 
 $(BIN)/python: | python
-	@$(PYTHON) -m venv $(VENV)
+	@echo "Making a virtualenv in $(VENV)…"
+	@if command -v uv >/dev/null; then uv venv --quiet --seed --python $(PYTHON) $(VENV); else $(PYTHON) -m venv $(VENV); fi
+
+# uv installs in seconds what takes pip half a minute. Where there is none, pip fetches the pinned one; where that cannot
+# be had either, pip does the rest itself. Both show what they download.
+define install_pinned
+	@echo "Installing $(1): $$(grep -c '==' $(1)) packages, each checked against its hash…"
+	@$(BIN)/python -c 'import uv' 2>/dev/null || command -v uv >/dev/null || { \
+		awk '/^[a-z]/ {mine = /^uv==/} mine' requirements-dev.txt > $(VENV)/uv.txt && \
+		$(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $(VENV)/uv.txt; } || true
+	@if $(BIN)/python -c 'import uv' 2>/dev/null; then \
+		$(BIN)/python -m uv pip install --python $(BIN)/python --require-hashes -r $(1); \
+	elif command -v uv >/dev/null; then \
+		uv pip install --python $(BIN)/python --require-hashes -r $(1); \
+	else \
+		$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --require-hashes -r $(1); \
+	fi
+endef
 
 # The stamps hold a copy of what was installed, so that a second call takes no time.
 $(VENV)/runtime.stamp: requirements.txt | $(BIN)/python
-	@echo "Installing the pinned requirements…"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	$(call install_pinned,requirements.txt)
 	@cp requirements.txt $@
 
 $(VENV)/dev.stamp: requirements-dev.txt | $(BIN)/python
-	@echo "Installing what the tests need…"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(call install_pinned,requirements-dev.txt)
 	@cp requirements-dev.txt $@
 
 setup: $(VENV)/runtime.stamp ## the virtualenv in .venv, with pinned requirements

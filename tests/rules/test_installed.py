@@ -104,3 +104,18 @@ def first_page(address: str, service: subprocess.Popen[str]) -> str:
             time.sleep(0.3)
     service.kill()
     raise AssertionError(f"no page: {service.stdout.read() if service.stdout else ''}")
+
+
+def test_make_sets_a_fresh_clone_up_says_what_it_does_and_does_it_once(tmp_path):
+    for path in ROOT.iterdir():
+        if not path.name.startswith(".") and path.name != "var":
+            (tmp_path / path.name).symlink_to(path)
+    make = ["make", "setup", f"PYTHON={sys.executable}"]
+    first = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert first.returncode == 0, first.stderr[-2000:]
+    assert "Making a virtualenv" in first.stdout and "packages, each checked against its hash" in first.stdout
+    python = tmp_path / ".venv/bin/python"
+    done = subprocess.run([python, "-m", "nudges", "migrate"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    again = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert again.returncode == 0 and "Installing" not in again.stdout
