@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 8000
 FAKE_PORT ?= 9010
+LOCK := --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 VENV := .venv
 BIN := $(VENV)/bin
 export PORT
@@ -73,9 +74,9 @@ format: $(VENV)/dev.stamp ## put every file into the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: $(VENV)/dev.stamp ## compile the pinned requirements again
-	@$(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
-	@$(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
+lock: $(VENV)/dev.stamp ## compile what pyproject.toml declares into pinned requirements
+	@$(BIN)/python -m uv pip compile -q $(LOCK) pyproject.toml -o requirements.txt
+	@$(BIN)/python -m uv pip compile -q $(LOCK) pyproject.toml --group dev -o requirements-dev.txt
 
 bench: $(VENV)/dev.stamp ## benchmarks, one JSON line each
 	@$(BIN)/python -m bench
