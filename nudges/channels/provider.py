@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 from nudges.channels.base import Channel, Found, Outgoing, Receipt
@@ -84,7 +84,7 @@ class Remark:
     `clock` is the provider's own, where the line brings it.
     """
 
-    status: str
+    status: Literal["ok", "warn", "fail"]
     name: str
     words: str
     clock: datetime | None = None
