@@ -36,6 +36,32 @@ STAGES = (
     "open_door",
     "done",
 )
+# Zones that people live in. Names such as EST or Etc/GMT+6 know no summer time; localtime and posixrules are another
+# zone on another machine.
+_INHABITED = ("Africa", "America", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+# Old names that people still write; not every machine knows them.
+OLD_ZONES: Mapping[str, str] = {
+    "US/Alaska": "America/Anchorage",
+    "US/Aleutian": "America/Adak",
+    "US/Arizona": "America/Phoenix",
+    "US/Central": "America/Chicago",
+    "US/East-Indiana": "America/Indiana/Indianapolis",
+    "US/Eastern": "America/New_York",
+    "US/Hawaii": "Pacific/Honolulu",
+    "US/Indiana-Starke": "America/Indiana/Knox",
+    "US/Michigan": "America/Detroit",
+    "US/Mountain": "America/Denver",
+    "US/Pacific": "America/Los_Angeles",
+    "US/Samoa": "Pacific/Pago_Pago",
+    "Canada/Atlantic": "America/Halifax",
+    "Canada/Central": "America/Winnipeg",
+    "Canada/Eastern": "America/Toronto",
+    "Canada/Mountain": "America/Edmonton",
+    "Canada/Newfoundland": "America/St_Johns",
+    "Canada/Pacific": "America/Vancouver",
+    "Canada/Saskatchewan": "America/Regina",
+    "Canada/Yukon": "America/Whitehorse",
+}
 PATTERNS = ("every_day", "alternate_weeks", "alternate_weekends", "2-2-3", "5-2-2-5", "supervised", "none")
 
 
@@ -192,12 +218,20 @@ def _optional(reader: Reader) -> Reader:
     return read
 
 
-def _zone(key: str, raw: Any) -> dict[str, Any]:
+def zone_name(raw: Any) -> str:
+    """The IANA name of a zone that people live in; an old name such as US/Central as the place that it means."""
+    name = OLD_ZONES.get(str(raw), str(raw))
     try:
-        localtime.zone(str(raw))
+        if name.partition("/")[0] not in _INHABITED:
+            raise ValueError
+        localtime.zone(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Fault(f"{raw!r} is no time zone; write an IANA name such as America/Chicago") from None
-    return {key: str(raw)}
+        raise Fault(f"{raw!r} is no time zone that people live in; write a place such as America/Chicago") from None
+    return name
+
+
+def _zone(key: str, raw: Any) -> dict[str, Any]:
+    return {key: zone_name(raw)}
 
 
 def _week_spans(key: str, raw: Any) -> dict[str, Any]:

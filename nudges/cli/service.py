@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from types import FrameType
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 from sqlalchemy import select
@@ -16,10 +15,11 @@ from nudges import demo, factory, wiring
 from nudges.cli.ready import migrate_database, ready, refuse_invented_families, settings_or_stop
 from nudges.config import ENGINES
 from nudges.demo import NotHere, SignIn
-from nudges.families import programs
+from nudges.families import programs, zones
 from nudges.families.staff import StaffError, create_staff
 from nudges.models.program import Program
 from nudges.wiring import Wiring
+from schedules.profile import Fault
 
 
 @click.command()
@@ -114,9 +114,9 @@ def _leave(signum: int, frame: FrameType | None) -> None:
 
 def _zone(name: str) -> str:
     try:
-        return ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError):
-        raise click.ClickException(f"{name} is no time zone; write one such as America/Chicago.") from None
+        return zones.find(name)
+    except Fault as fault:
+        raise click.ClickException(f"{fault}.") from None
 
 
 def _greet(host: str, port: int, sign_ins: Sequence[SignIn]) -> None:
