@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nudges.cli.ready import ready
-from nudges.families import intake, intake_file
+from nudges.families import field_docs, intake, intake_file
 from nudges.families.intake import Checked
 from nudges.families.intake_file import IntakeError, Reading
 from nudges.models.program import Program, Staff
@@ -22,18 +22,21 @@ LARGE = 1000  # rows after which the database is asked to look at its tables aga
 @click.command("import-families")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
 @click.option("--template", is_flag=True, help="Print a file to fill in, with two invented parents.")
+@click.option(
+    "--fields", "says_fields", is_flag=True, help="Print what each column means, as docs/family-fields.md does."
+)
 @click.option("--apply", "applies", is_flag=True, help="Import what is well; without it nothing is changed.")
 @click.option(
     "--by", "email", help="E-mail of the member of staff who imports; the consents are recorded in their name."
 )
-def import_families(file: Path | None, template: bool, applies: bool, email: str | None) -> None:
+def import_families(file: Path | None, template: bool, says_fields: bool, applies: bool, email: str | None) -> None:
     """Check FILE (CSV, a row for each parent), and with --apply import every row that is well.
 
     Rows with faults are written to FILE.rejected.csv: mend them there and import that file. A row that was imported
     before is left alone, so the same file may be imported again. Exits 1 when a row has a fault.
     """
-    if template:
-        click.echo(intake_file.template(), nl=False)
+    if template or says_fields:
+        click.echo(intake_file.template() if template else field_docs.document(), nl=False)
         return
     if file is None:
         raise click.UsageError("name a file, or ask for --template")

@@ -11,7 +11,13 @@ from sqlalchemy.orm import Session
 from nudges.models.family import Consent, Parent
 
 WORDING_VERSION = "2025-01"  # of the consent texts in schedules/library/system.yaml and on the enrolment form
-MEDIA = ("paper", "phone", "in_person", "web_form", "text")
+STAFF_MEDIA = (  # how a parent agrees where staff enroll them
+    ("paper", "On paper"),
+    ("phone", "On the phone"),
+    ("in_person", "In person"),
+    ("web_form", "On our web form"),
+)
+MEDIA = (*dict(STAFF_MEDIA), "text")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,74 +7,41 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date
 from typing import Any, Final
 
-from nudges.families.consent import MEDIA, WORDING_VERSION
+from nudges.families import fields, notation, profile_texts
+from nudges.families.consent import STAFF_MEDIA, WORDING_VERSION
 from nudges.families.enrolling import code_fault
-from nudges.families.hours import week
+from nudges.families.fields import DateGiven
 from nudges.families.phones import PhoneError, to_e164
 from nudges.languages import LANGUAGES
 from schedules import profile as profiles
-from schedules.localtime import to_utc
 
 MOST_BYTES: Final = 20_000_000
 MOST_ROWS: Final = 100_000
 PROBLEM: Final = "problem"  # the column that a file of rejected rows has more; ignored when it comes back
-DATES: Final = {  # column: kind, nth, whether it has a time of day
-    "session_1": ("session", 1, True),
-    "session_2": ("session", 2, True),
-    "consult": ("consult", 1, True),
-    "break_start": ("break_start", 1, False),
-    "next_review": ("next_review", 1, False),
-    "court": ("court", 1, False),
-    "crisis_report": ("crisis_report", 1, True),
-    "visit": ("visit", 1, True),
-}
-_HOURS: Final = ("contact_hours", "busy_hours")
-_PLAIN: Final = (
+NEEDED: Final = tuple(column.name for column in fields.COLUMNS if column.is_needed)
+_PROFILE: Final = (*(field.name for field in fields.at_door(fields.FILE)), "child_born")
+_OWN: Final = tuple(column.name for column in fields.COLUMNS if not column.is_needed and column.name not in _PROFILE)
+COLUMNS: Final = (*NEEDED, *_OWN, *_PROFILE, *(given.name for given in fields.DATES))
+_SHOWN: Final = (
     "timezone",
     "role",
-    "age_band",
-    "state",
-    "discreet",
+    "contact_hours",
+    "busy_hours",
     "dinner_time",
-    "bedtime_school",
-    "bedtime_free",
-    "school_hours",
-    "slot_pref",
-    "court_ordered",
-    "break_ok_by",
-    "protective_order",
-    "abuse_concern",
-    "child_fear",
-    "contact_plan",
+    "activities",
+    "quiet_days",
+    "no_school",
 )
-_PROFILE: Final = (*_PLAIN, *_HOURS, "custody", "custody_anchor", "child_born")
-NEEDED: Final = ("external_id", "counselor", "name", "phone", "language", "consent", "consent_on")
-COLUMNS: Final = (*NEEDED, "family", "consent_wording", "sequences", *_PROFILE, *DATES)
 _EXAMPLES: Final[tuple[Mapping[str, str], ...]] = (
-    {
-        "external_id": "case-4411-a",
-        "counselor": "ana@clinic.example",
-        "name": "Rosa Invented",
-        "phone": "(312) 555-0142",
-        "language": "es",
-        "consent": "paper",
-        "consent_on": "2025-02-20",
-        "consent_wording": WORDING_VERSION,
-        "family": "F-4411",
-        "sequences": "TALK DRIVE",
-        "timezone": "America/Chicago",
-        "role": "resident",
-        "child_born": "2014",
-        "contact_hours": "mon-fri 10:00-20:00; sat 12:00-19:00",
-        "busy_hours": "mon-fri 09:00-17:00",
-        "dinner_time": "18:30",
-        "session_1": "2025-03-13 16:00",
-    },
+    {column.name: column.example for column in fields.COLUMNS}
+    | {name: fields.BY_NAME[name].example for name in _SHOWN}
+    | {"session_1": "2025-03-13 16:00"},
     {
         "external_id": "case-4411-b",
         "counselor": "ana@clinic.example",
@@ -106,16 +73,6 @@ class Fault:
     def in_words(self) -> str:
         place = f"line {self.line}" + (f", {self.column}" if self.column else "")
         return f"{place}: {self.wrong} {self.mend}".rstrip()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DateGiven:
-    """A date that steps hang on; `on_date` when it has no time of day."""
-
-    kind: str
-    nth: int
-    at: datetime
-    on_date: date | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,24 +176,52 @@ def _text(content: bytes) -> str:
 
 def _records(text: str) -> tuple[tuple[str, ...], dict[int, Sequence[str]]]:
     """The header, and records by the line that they begin on."""
-    first = text.split("\n", 1)[0]
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ",")
+    text, skipped, delimiter = _begun(text)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     records: dict[int, Sequence[str]] = {}
     try:
-        header = tuple(name.strip().lower() for name in next(rows, ()))
+        header = _named(next(rows, []))
         _check_header(header)
         line = rows.line_num + 1
         for cells in rows:
             if any(cell.strip() for cell in cells):
-                records[line] = cells
+                records[line + skipped] = _without_empty_end(cells, len(header))
             line = rows.line_num + 1
     except csv.Error as error:
         raise IntakeError(
-            f"Line {rows.line_num} cannot be read as CSV ({error}). Is a quotation mark missing?"
+            f"Line {rows.line_num + skipped} cannot be read as CSV ({error}). Is a quotation mark missing?"
         ) from None
     if len(records) > MOST_ROWS:
         raise IntakeError(f"The file has more than {MOST_ROWS:,} rows. Split it.")
     return header, records
+
+
+def _begun(text: str) -> tuple[str, int, str]:
+    """The text from its header on, how many lines stand before, and what parts its cells.
+
+    Excel writes empty lines, a first line such as `sep=;`, and tabs in the place of commas.
+    """
+    skipped, told = 0, ""
+    while True:
+        first, end, rest = text.partition("\n")
+        mark = re.fullmatch(r"sep=(.)", first.strip("\r "), re.IGNORECASE)
+        if not end or (first.strip() and mark is None):
+            break
+        text, skipped, told = rest, skipped + 1, mark[1] if mark else told
+    return text, skipped, told or max(",;\t", key=first.count)
+
+
+def _named(cells: Sequence[str]) -> tuple[str, ...]:
+    """The names of the columns, without the nameless ones at the end that a spreadsheet leaves."""
+    return tuple(_without_empty_end([cell.strip().lower() for cell in cells], 0))
+
+
+def _without_empty_end(cells: list[str], most: int) -> list[str]:
+    """A record without the empty cells that it has more than the header."""
+    end = len(cells)
+    while end > most and not cells[end - 1].strip():
+        end -= 1
+    return cells[:end]
 
 
 def _check_header(header: tuple[str, ...]) -> None:
@@ -302,7 +287,7 @@ class _Reader:
             language=self.one_of("language", tuple(LANGUAGES)),
             profile=profile.data,
             profile_key=profile.key,
-            medium=self.one_of("consent", [medium for medium in MEDIA if medium != "text"]),
+            medium=self.one_of("consent", list(dict(STAFF_MEDIA))),
             agreed_on=self.agreed_on(),
             wording=self.cell("consent_wording") or WORDING_VERSION,
             sequences=tuple(dict.fromkeys(self.cell("sequences").upper().replace(",", " ").replace(";", " ").split())),
@@ -364,7 +349,7 @@ class _Reader:
         if known is not None:
             return known
         try:
-            day = date.fromisoformat(text)
+            day = date.fromisoformat(notation.us_dates(text) if self.country == "US" else text)
         except ValueError:
             self.fault("consent_on", "This is no date.", "Write the day on which they agreed, such as 2025-02-20.")
             return self.today
@@ -386,23 +371,13 @@ class _Reader:
         return known
 
     def _new_profile(self, cells: Mapping[str, str]) -> _Profile:
-        data: dict[str, Any] = {name: cells[name] for name in _PLAIN if cells.get(name)}
-        data.setdefault("timezone", self.timezone)
-        found = _Profile(data=data, key=len(self._profiles))
+        typed = {name: text for name, text in cells.items() if text and name in fields.BY_NAME}
+        changes = profile_texts.changes({"timezone": self.timezone}, typed, country=self.country)
+        given = {key: value for key, value in changes.values.items() if value is not None}
+        found = _Profile(data={"timezone": self.timezone, **given}, key=len(self._profiles))
+        found.faults += [(column, *_wrong_and_mend(words)) for column, words in changes.faults]
         if cells.get("child_born"):
             self._add_age(found, cells["child_born"])
-        for name in _HOURS:
-            if cells.get(name):
-                data[name] = week(cells[name])
-        if cells.get("custody"):
-            anchor = {"anchor_date": cells["custody_anchor"]} if cells.get("custody_anchor") else {}
-            data["custody"] = {"pattern": cells["custody"], **anchor}
-        if data.get("discreet"):
-            data["discreet"] = {"yes": True, "no": False}.get(data["discreet"].lower(), data["discreet"])
-        try:
-            profiles.parse(data, where="")
-        except profiles.ProfileError as error:
-            found.faults += [_profile_fault(words) for words in error.faults]
         return found
 
     def _add_age(self, found: _Profile, born: str) -> None:
@@ -422,25 +397,17 @@ class _Reader:
             found.data["age_band"] = band
 
     def dates(self, profile: _Profile) -> tuple[DateGiven, ...]:
-        written = [(name, self.cell(name)) for name in DATES if name in self.columns and self.cell(name)]
+        written = [(asked, text) for asked in fields.DATES if (text := self.cell(asked.name))]
         if not written or profile.faults:
             return ()
         zone = str(profile.data["timezone"])
-        return tuple(given for name, text in written if (given := self._date(name, text, zone)) is not None)
+        return tuple(given for asked, text in written if (given := self._date(asked, text, zone)) is not None)
 
-    def _date(self, column: str, text: str, zone: str) -> DateGiven | None:
-        kind, nth, has_time = DATES[column]
+    def _date(self, asked: fields.DateField, text: str, zone: str) -> DateGiven | None:
         try:
-            if has_time:
-                wall = datetime.fromisoformat(text)
-                if len(text) < 16 or wall.tzinfo is not None:
-                    raise ValueError
-                return DateGiven(kind=kind, nth=nth, at=to_utc(wall.date(), wall.time(), zone), on_date=None)
-            on = date.fromisoformat(text)
-            return DateGiven(kind=kind, nth=nth, at=to_utc(on, time(0), zone), on_date=on)
-        except ValueError:
-            example = "2025-03-13 16:00, in the family's own time" if has_time else "2025-03-13"
-            self.fault(column, f"This is no {'date with a time' if has_time else 'date'}.", f"Write it like {example}.")
+            return profile_texts.date_given(asked, text, zone, country=self.country)
+        except profiles.Fault as fault:
+            self.fault(asked.name, *_split(profile_texts.sentence(str(fault))))
             return None
 
 
@@ -449,11 +416,10 @@ def _in_band(age: int, band: str) -> bool:
     return int(least) <= age <= int(most)
 
 
-def _profile_fault(words: str) -> tuple[str, str, str]:
-    """`: dinner_time: 'x' is no time; write HH:MM` as column, what, mend."""
-    column, _, message = words.removeprefix(": ").partition(": ")
-    wrong, _, mend = message.partition("; ")
-    return column, wrong[:1].upper() + wrong[1:] + ".", mend[:1].upper() + mend[1:] + "." if mend else ""
+def _wrong_and_mend(words: str) -> tuple[str, str]:
+    """`'x' is no time; write HH:MM.` as what is wrong and how to mend it."""
+    wrong, _, mend = words.partition("; ")
+    return (wrong if wrong.endswith(".") else wrong + "."), mend[:1].upper() + mend[1:]
 
 
 def _split(words: str) -> tuple[str, str]:

@@ -175,6 +175,9 @@ def test_a_sequence_that_needs_a_date_makes_one_task(sessions, people, now):
         ({"contact_hours": "someday 09:00-10:00"}, "contact_hours", "no day"),
         ({"dinner_time": "late"}, "dinner_time", "HH:MM"),
         ({"custody": "2-2-3"}, "custody", "anchor_date"),
+        ({"quiet_days": "someday"}, "quiet_days", "sun, sat-sun"),
+        ({"no_school": "spring"}, "no_school", "2025-03-17..2025-03-21"),
+        ({"exchange_times": "friday"}, "exchange_times", "fri 18:00"),
         ({"session_1": "2025-03-13"}, "session_1", "16:00"),
         ({"break_start": "soon"}, "break_start", "2025-03-13"),
         ({"counselor": ""}, "counselor", "Nothing is there"),
@@ -235,6 +238,67 @@ def test_a_file_with_semicolons_and_a_mark_at_its_beginning_is_read_too(now):
     content = "\ufeff".encode() + a_file(GOOD, columns=[*GOOD]).replace(b",", b";").replace(b"sat;", b"sat,")
     content = content.replace(b"10:00-20:00; sat", b"10:00-20:00 ").replace(b'"', b"").replace(b" 12:00-19:00", b"")
     assert not read(content, now).faults
+
+
+_PLAIN_HEADER = "external_id,counselor,name,phone,language,consent,consent_on"
+_PLAIN_ROW = "c1,ana@clinic.example,Rosa Invented,312 555 0142,en,paper,2025-02-20"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{_PLAIN_HEADER}\n{_PLAIN_ROW.replace('2025-02-20', '2/20/2025')}\n",
+        f"{_PLAIN_HEADER},,\n{_PLAIN_ROW},,\n",
+        f"sep=;\n{_PLAIN_HEADER}\n{_PLAIN_ROW}\n".replace(",", ";"),
+        f"{_PLAIN_HEADER}\n{_PLAIN_ROW}\n".replace(",", "\t"),
+        f"\n{_PLAIN_HEADER}\n{_PLAIN_ROW}\n",
+        f"\r\n{_PLAIN_HEADER},session_1,break_start,slot_pref\r\n{_PLAIN_ROW},3/13/2025 4:00 PM,3/20/2025,6:30:00 PM\r\n",
+    ],
+    ids=["us dates", "empty columns", "sep", "tabs", "blank first line", "us times"],
+)
+def test_what_excel_makes_of_the_template_is_read(content, now):
+    reading = read(content.encode(), now)
+    assert not reading.faults and [row.name for row in reading.rows] == ["Rosa Invented"]
+
+
+def test_a_fault_names_the_line_of_the_file_also_after_empty_first_lines(now):
+    reading = read(f"sep=,\n\n{_PLAIN_HEADER}\n{_PLAIN_ROW}\n{_PLAIN_ROW}\n".encode(), now)
+    assert {fault.line for fault in reading.faults} == {5}
+
+
+@pytest.mark.parametrize(
+    ("zone", "kept"),
+    [
+        ("US/Central", "America/Chicago"),
+        ("America/Boise", "America/Boise"),
+        ("Eastern", "America/New_York"),
+        *((name, None) for name in ("US/Pacific-New", "localtime", "posixrules", "EST", "Factory")),
+    ],
+)
+def test_a_zone_is_a_place_where_people_live(zone, kept, now):
+    reading = read(f"{_PLAIN_HEADER},timezone\n{_PLAIN_ROW},{zone}\n".encode(), now)
+    assert [row.profile["timezone"] for row in reading.rows] == ([kept] if kept else [])
+    assert [fault.column for fault in reading.faults] == ([] if kept else ["timezone"])
+
+
+def test_the_days_that_families_really_have_come_in_by_file(sessions, people, now):
+    days = {
+        "activities": "tue 17:00-18:30",
+        "calm_windows": "sat 10:30-12:00",
+        "quiet_days": "sun, 2025-04-13..2025-04-20",
+        "no_school": "2025-03-17..2025-03-21",
+        "hard_dates": "5/11/2025",
+        "slot_pref": "16:00",
+        "custody": "alternate_weeks",
+        "custody_anchor": "2025-03-07",
+        "exchange_times": "fri 18:00",
+    }
+    imported(sessions, people, a_file({**GOOD, **days}), now)
+    with sessions() as session:
+        known = snapshots.profile_of(session.scalars(select(Parent)).one())
+    assert known.quiet_weekdays == {6} and len(known.quiet_dates) == len(known.no_school) == len(known.hard_dates) == 1
+    assert known.activities[1] and known.calm_windows[5] and not known.calm_windows[0]
+    assert known.custody.exchange_times[0][0] == 4 and known.slot_pref.hour == 16
 
 
 def test_rejected_rows_come_back_as_they_were_with_the_reason(now):

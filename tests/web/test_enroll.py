@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import pytest
 from flask import Flask
@@ -10,13 +12,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from nudges.channels.provider import Stage
+from nudges.families import fields
+from nudges.families.hours import hours_text, week
 from nudges.families.snapshots import profile_of
 from nudges.models.family import Consent, Family, FamilyStaff, KeyDate, Parent
 from nudges.models.library import SignOff
+from nudges.models.safety import LedgerEntry
 from nudges.models.sequences import Enrollment
 from nudges.web.context import WIRING
-from nudges.web.counselor.enroll_form import hours_text, week
 from nudges.wiring import Wiring
 from tests.web.conftest import World
 
@@ -28,12 +31,11 @@ GOOD = {
     "role": "resident",
     "age_band": "13-17",
     "dinner_time": "19:00",
-    "school_from": "08:00",
-    "school_to": "15:15",
+    "school_hours": "08:00-15:15",
     "contact_hours": "mon-fri 10:00-20:00\nsat-sun 12:00-19:00",
     "busy_hours": "mon-fri 09:00-17:30",
     "court_ordered": "no",
-    "custody_pattern": "every_day",
+    "custody": "every_day",
     "discreet": "yes",
     "session_1": "2025-03-13T16:00",
     "break_start": "2025-04-01",
@@ -80,10 +82,10 @@ def test_one_form_enrolls_a_family_with_everything(ana: FlaskClient, db: session
         ({"medium": "text"}, "medium", "how they agreed"),
         ({"timezone": "Mars/Base"}, "timezone", "no time zone"),
         ({"dinner_time": "late"}, "dinner_time", "HH:MM"),
-        ({"school_to": ""}, "school_hours", "both times"),
+        ({"school_hours": "08:00"}, "school_hours", "HH:MM-HH:MM"),
         ({"contact_hours": "someday 09:00-10:00"}, "contact_hours", "no day"),
         ({"busy_hours": "mon 9-5"}, "busy_hours", "HH:MM"),
-        ({"custody_pattern": "2-2-3"}, "custody", "anchor_date"),
+        ({"custody": "2-2-3"}, "custody", "anchor_date"),
         ({"session_1": "soon"}, "session_1", "date and time"),
         ({"code": "F-1042"}, "code", "already"),
     ],
@@ -160,3 +162,161 @@ def test_in_production_nobody_is_enrolled_before_the_replies_to_danger_are_signe
     assert "before the replies to danger are signed off" in refused and "Rosa Diaz" in refused, "nothing typed is lost"
     app.extensions[WIRING] = wired
     assert ana.post("/families/new", data={**GOOD, "sequences": ["TALK"]}).status_code == 303, "a trial may go on"
+
+
+class Fields(HTMLParser):
+    """What a browser would send of a form that nobody touched."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.sent: dict[str, list[str]] = {}
+        self._area: str | None = None
+        self._select: tuple[str, list[tuple[str, bool]]] | None = None
+        self.feed(html.split("</main>")[0].split("<main")[1])
+
+    def _add(self, name: str | None, value: str) -> None:
+        if name:
+            self.sent.setdefault(name, []).append(value)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {key: value or "" for key, value in attrs}
+        if tag == "textarea":
+            self._area = given["name"]
+            self.sent[self._area] = [""]
+        elif tag == "select":
+            self._select = (given["name"], [])
+        elif tag == "option" and self._select:
+            self._select[1].append((given["value"], "selected" in given))
+        elif tag == "input" and (given.get("type") not in ("checkbox", "radio") or "checked" in given):
+            self._add(given.get("name"), _as_typed(given))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "select" and self._select:
+            name, options = self._select
+            self._add(name, next((value for value, chosen in options if chosen), options[0][0]))
+            self._select = None
+        self._area = None if tag == "textarea" else self._area
+
+    def handle_data(self, data: str) -> None:
+        if self._area:
+            self.sent[self._area][0] += data.replace("\n", "\r\n")
+
+
+def _as_typed(given: dict[str, str]) -> str:
+    """A browser drops what its own fields for times and days cannot hold."""
+    value, form = given.get("value", ""), {"time": r"\d\d:\d\d", "date": r"\d{4}-\d\d-\d\d"}.get(given.get("type", ""))
+    return value if form is None or re.fullmatch(form, value) else ""
+
+
+FULL = {
+    "timezone": "America/Boise",
+    "age_band": "9-12",
+    "discreet": "true",  # as the core stores it after a QUIET
+    "dinner_time": {"mon-fri": "18:30", "sat": None},
+    "bedtime_school": "7:45",
+    "contact_hours": {"default": ["09:00-12:00", "13:00-20:00"], "sun": []},
+    "activities": {"tue": "17:00-18:30"},
+    "calm_windows": {"sat": ["10:30-12:00"], "sun": ["10:30-12:00"]},
+    "quiet_days": ["sun", "2025-04-13..2025-04-20"],
+    "no_school": "2025-03-17..2025-03-21",
+    "hard_dates": ["2025-05-11"],
+    "custody": {"pattern": "2-2-3", "anchor_date": "2025-03-07", "exchange_times": ["fri 18:00"]},
+    "protective_order": False,
+    "child_fear": "unknown",
+    "stage": "trial",
+    "reasons": ["1", "3"],
+    "volume": "less",
+}
+
+
+@pytest.mark.parametrize("profile", [FULL, {"timezone": "America/Indiana/Knox"}], ids=["full", "bare"])
+def test_the_profile_page_saved_without_a_change_changes_nothing(
+    ana: FlaskClient, db: sessionmaker[Session], world: World, profile: dict[str, object]
+) -> None:
+    with db.begin() as session:
+        session.get_one(Parent, world.maria).profile = profile
+    url = f"/families/{world.lopez}/parents/{world.maria}/profile"
+    sent = Fields(ana.get(url).text).sent
+    assert {field.name for field in fields.FIELDS} <= set(sent), "every field is on the page"
+    assert ana.post(url, data=sent).status_code == 303
+    with db() as session:
+        assert session.get_one(Parent, world.maria).profile == profile
+        acts = session.scalars(select(LedgerEntry.action).where(LedgerEntry.parent_id == world.maria)).all()
+    assert "profile.changed" not in acts, "nothing changed, so nothing is recorded"
+
+
+def test_what_a_form_does_not_show_stays_as_it_is(ana: FlaskClient, db: sessionmaker[Session], world: World) -> None:
+    with db.begin() as session:
+        session.get_one(Parent, world.maria).profile = FULL
+    url = f"/families/{world.lopez}/parents/{world.maria}/profile"
+    ana.post(url, data={"bedtime_free": "22:15"})
+    with db() as session:
+        assert session.get_one(Parent, world.maria).profile == {**FULL, "bedtime_free": "22:15"}
+
+
+def test_the_days_that_families_really_have_are_entered_on_the_page(
+    ana: FlaskClient, db: sessionmaker[Session], world: World
+) -> None:
+    url = f"/families/{world.lopez}/parents/{world.maria}/profile"
+    sent = Fields(ana.get(url).text).sent
+    sent |= {
+        "quiet_days": ["Sundays\r\n2025-04-13 to 2025-04-20"],
+        "no_school": ["2025-03-17..2025-03-21"],
+        "hard_dates": ["2025-05-11"],
+        "activities": ["tue 5pm-6:30pm"],
+        "calm_windows": ["sat 10:30-12:00"],
+        "slot_pref": ["16:00"],
+        "custody": ["alternate_weeks"],
+        "custody_anchor": ["2025-03-07"],
+        "exchange_times": ["fri 18:00"],
+        "timezone": ["Boise"],
+    }
+    assert ana.post(url, data=sent).status_code == 303
+    with db() as session:
+        known = profile_of(session.get_one(Parent, world.maria))
+    assert known.quiet_weekdays == {6} and known.quiet_dates[0][0].isoformat() == "2025-04-13"
+    assert known.no_school and known.hard_dates and known.activities[1] and known.calm_windows[5]
+    assert known.custody.exchange_times[0][0] == 4 and known.timezone == "America/Boise"
+
+
+def test_a_fault_on_the_profile_page_loses_nothing_that_was_typed(
+    ana: FlaskClient, db: sessionmaker[Session], world: World
+) -> None:
+    url = f"/families/{world.lopez}/parents/{world.maria}/profile"
+    sent = Fields(ana.get(url).text).sent | {"quiet_days": ["someday"], "activities": ["tue 17:00-18:00"]}
+    page = ana.post(url, data=sent).text
+    assert "sun, sat-sun" in page.split('id="quiet_days-fault"')[1].split("</p>")[0]
+    assert Fields(page).sent == sent
+    with db() as session:
+        assert "activities" not in session.get_one(Parent, world.maria).profile
+
+
+def test_a_colleagues_change_is_not_overwritten_by_a_page_that_was_open(
+    ana: FlaskClient, ben: FlaskClient, db: sessionmaker[Session], world: World
+) -> None:
+    url = f"/families/{world.lopez}/parents/{world.maria}/profile"
+    opened = Fields(ana.get(url).text).sent
+    ben.post(url, data={"bedtime_school": "21:30", "dinner_time": "17:30"})
+    page = ana.post(url, data=opened | {"bedtime_school": ["20:45"]}).text
+    assert "Somebody changed this while the form was open: it is “21:30” now" in page
+    ana.post(url, data=Fields(page).sent)
+    with db() as session:
+        profile = session.get_one(Parent, world.maria).profile
+    assert (profile["bedtime_school"], profile["dinner_time"]) == ("20:45", "17:30")
+
+
+@pytest.mark.parametrize("zone", ["EST", "localtime", "US/Pacific-New", "Etc/GMT+6"])
+def test_a_zone_that_is_no_place_is_refused(ana: FlaskClient, dee: FlaskClient, world: World, zone: str) -> None:
+    for client, url in (
+        (ana, f"/families/{world.lopez}/parents/{world.maria}/profile"),
+        (ana, "/families/new"),
+        (dee, "/admin/settings"),
+    ):
+        page = client.post(url, data=Fields(client.get(url).text).sent | {"timezone": zone}).text
+        assert "write a place" in page.split('id="timezone-fault"')[1].split("</p>")[0] and f'value="{zone}"' in page
+
+
+def test_zones_are_offered_by_place_and_by_name(ana: FlaskClient) -> None:
+    page = ana.get("/families/new").text
+    assert '<option value="America/Boise">Boise — Mountain time' in page
+    assert '<option value="EST">' not in page and "localtime" not in page

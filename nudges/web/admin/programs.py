@@ -10,16 +10,18 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
+from nudges.families import zones
 from nudges.families.hours import hours_text, week
+from nudges.families.profile_texts import sentence
 from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.program import Program
 from nudges.web.context import now, program_of_staff, staff, transaction
-from nudges.web.counselor.enroll_form import ZONES
 from nudges.web.forms import Form
 from nudges.web.guards import admin_area
 from nudges.web.pages import back_to, page
 from schedules import policy
+from schedules.profile import Fault
 
 area = admin_area("programs", __name__)
 NUMBERS = (
@@ -49,7 +51,9 @@ def _stored(program: Program) -> MultiDict[str, str]:
 
 
 def _page(program: Program, form: Form) -> Response:
-    return page("admin/settings.html", program=program, form=form, numbers=NUMBERS, zones=ZONES)
+    return page(
+        "admin/settings.html", program=program, form=form, numbers=NUMBERS, zones=zones.offered(program.country)
+    )
 
 
 @area.post("/settings")
@@ -59,7 +63,7 @@ def change() -> Response:
     name = form.required("name", "The program needs a name; parents read it in texts.")
     if len(name) > 30:
         form.fault("name", "At most 30 characters: it stands in texts.")
-    zone = form.one_of("timezone", dict(ZONES), "Choose a time zone.")
+    zone = _zone(form)
     overrides = _overrides(form)
     with transaction() as db:
         program = program_of_staff(db)
@@ -80,6 +84,14 @@ def change() -> Response:
         return _page(program, form)
     flash("Saved. Everything still to come is planned anew.", "good")
     return back_to(url_for("programs.show"))
+
+
+def _zone(form: Form) -> str:
+    try:
+        return zones.find(form.get("timezone"))
+    except Fault as fault:
+        form.fault("timezone", sentence(str(fault)))
+        return ""
 
 
 def _overrides(form: Form) -> dict[str, Any]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from flask import flash, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from nudges import languages
-from nudges.families import care, enrolling
+from nudges.families import care, enrolling, fields, snapshots
 from nudges.families.consent import WORDING_VERSION, ConsentGiven
 from nudges.families.enrolling import WELCOME, EnrollError
 from nudges.models.family import Family, Parent
@@ -124,8 +122,9 @@ def profile(family_id: int, parent_id: int) -> Response:
     with transaction() as db:
         parent = parent_or_404(db, staff(), family_id, parent_id)
         family = db.get_one(Family, family_id)
+        country = program_of_staff(db).country
     form = Form(values=enroll_form.of_profile(parent.profile, parent.language))
-    return _profile_page(family, parent, form)
+    return _profile_page(family, parent, form, country)
 
 
 @area.post("/families/<int:family_id>/parents/<int:parent_id>/profile")
@@ -135,22 +134,28 @@ def change_profile(family_id: int, parent_id: int) -> Response:
     with transaction() as db:
         parent = parent_or_404(db, staff(), family_id, parent_id)
         family = db.get_one(Family, family_id)
-        language = form.one_of("language", languages.LANGUAGES, f"Choose {languages.named()}.")
-        wanted = enroll_form.read_profile(form)
-        if not form.faults:
-            # A field that was emptied goes back to its default.
-            changes = {key: wanted.get(key) for key in {*enroll_form.PLAIN, "contact_hours", "busy_hours"}}
-            care.change_profile(db, parent, {**changes, **wanted}, staff_id=staff().id, now=at)
-            if language != parent.language:
-                care.set_language(db, parent, language, staff_id=staff().id, now=at)
+        country = program_of_staff(db).country
+        language = enroll_form.read_language(form) if "language" in form.values else parent.language
+        parent = snapshots.locked(db, parent.id)
+        changes = enroll_form.read_profile(form, parent.profile, country=country)
+        if not form.faults and changes:
+            care.change_profile(db, parent, changes, staff_id=staff().id, now=at)
+        if not form.faults and language != parent.language:
+            care.set_language(db, parent, language, staff_id=staff().id, now=at)
     if form.faults:
-        return _profile_page(family, parent, form)
+        return _profile_page(family, parent, form, country)
     flash("Saved. What comes next is planned anew.", "good")
     return back_to(url_for("families.show", family_id=family_id))
 
 
-def _profile_page(family: Family, parent: Parent, form: Form) -> Response:
-    return page("families/profile.html", family=family, parent=parent, form=form, **_form_words())
+def _profile_page(family: Family, parent: Parent, form: Form, country: str) -> Response:
+    return page(
+        "families/profile.html",
+        family=family,
+        parent=parent,
+        form=form,
+        **enroll_form.words(fields.PROFILE, country),
+    )
 
 
 def _page(db: Session, program: Program, form: Form, *, family: Family | None) -> Response:
@@ -170,12 +175,8 @@ def _page(db: Session, program: Program, form: Form, *, family: Family | None) -
         wording=wording,
         wording_version=WORDING_VERSION,
         choices=_choices(db, program),
-        **_form_words(),
+        **enroll_form.words(fields.ENROLLMENT, program.country),
     )
-
-
-def _form_words() -> dict[str, Any]:
-    return {"words": enroll_form}
 
 
 def _choices(db: Session, program: Program) -> dict[str, Sequence]:
