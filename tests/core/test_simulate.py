@@ -67,7 +67,7 @@ def test_a_moved_session_takes_its_texts_along():
     [
         ("dinnertime: 18:30", "unknown key 'dinnertime'"),
         ("dinner_time: 1110", "dinner_time: '1110' is no time of day; write HH:MM"),
-        ("timezone: Chicago", "is no time zone; write an IANA name"),
+        ("timezone: Chicago", "is no time zone that people live in; write a place"),
         ("key_dates: {birthday: 2025-03-03}", "unknown kind 'birthday'"),
         ("custody: alternate_weeks", "needs anchor_date"),
     ],
