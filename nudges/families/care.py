@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -18,7 +18,7 @@ from nudges.languages import LANGUAGES
 from nudges.ledger import record
 from nudges.models.family import Family, KeyDate, Parent
 from nudges.models.program import Program
-from schedules import lifecycle, localtime
+from schedules import lifecycle, localtime, profile
 
 KINDS = ("session", "break_start", "crisis_report", "court", "next_review", "consult", "visit")
 
@@ -246,6 +246,55 @@ def change_profile(
     snapshots.look_again(parent, now=now)
     details = {"keys": sorted(changes)}  # not the values: a profile says much about a family
     _record(session, parent, "profile.changed", now=now, staff_id=staff_id, details=details)
+
+
+def not_this_week(session: Session, parent: Parent, *, now: datetime, staff_id: int | None = None) -> str:
+    """No text that we start from today to Sunday, in the parent's own week. Returns the days, for undo_not_this_week.
+
+    A week that is quiet already stays as it is.
+    """
+    parent = snapshots.locked(session, parent.id)
+    days = quiet_this_week(parent, now=now)
+    if days is None:
+        today, sunday = _rest_of_week(parent, now)
+        days = f"{today}..{sunday}"
+        _set_quiet(session, parent, [*profile.items(parent.profile.get("quiet_days")), days], now=now)
+        _record(session, parent, "week.quiet", now=now, staff_id=staff_id, details={"days": days})
+    return days
+
+
+def undo_not_this_week(
+    session: Session, parent: Parent, days: str, *, now: datetime, staff_id: int | None = None
+) -> None:
+    """Take back what `not_this_week` returned. Raises EnrollError when it does not stand any more."""
+    parent = snapshots.locked(session, parent.id)
+    if not days or days != quiet_this_week(parent, now=now):
+        raise EnrollError("This week is not marked as quiet any more.")
+    kept = [item for item in profile.items(parent.profile.get("quiet_days")) if item != days]
+    _set_quiet(session, parent, kept, now=now)
+    _record(session, parent, "week.open_again", now=now, staff_id=staff_id, details={"days": days})
+
+
+def quiet_this_week(parent: Parent, *, now: datetime) -> str | None:
+    """The stored days from some day of this week, today at the latest, to its Sunday; none when there are no such."""
+    today, sunday = _rest_of_week(parent, now)
+    for item in profile.items(parent.profile.get("quiet_days")):
+        if str(item)[:1].isdigit():
+            first, last = profile.day_range(item)
+            if sunday - timedelta(days=6) <= first <= today and last == sunday:
+                return str(item)
+    return None
+
+
+def _rest_of_week(parent: Parent, now: datetime) -> tuple[date, date]:
+    today = localtime.local_date(now, str(parent.profile["timezone"]))
+    return today, today + timedelta(days=6 - today.weekday())
+
+
+def _set_quiet(session: Session, parent: Parent, days: list[Any], *, now: datetime) -> None:
+    others = {key: value for key, value in parent.profile.items() if key != "quiet_days"}
+    parent.profile = {**others, "quiet_days": days} if days else others
+    snapshots.look_again(parent, now=now)
 
 
 def set_language(

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from nudges.ledger import record
 from nudges.library import signing
+from nudges.models.family import Parent
 from nudges.models.program import Lane, Program
 from nudges.models.sequences import SequenceRow, SequenceVersion
 from nudges.publishing import digest_of
@@ -73,6 +74,16 @@ def publish_shipped(session: Session, program: Program, shipped: Mapping[str, st
         )
     session.flush()
     return added
+
+
+def plan_anew(session: Session, program: Program, *, now: datetime) -> None:
+    """Look again at everybody at the next beat, in one statement: a program may have very many."""
+    session.execute(
+        update(Parent)
+        .where(Parent.program_id == program.id, Parent.status == "active")
+        .values(next_at=now, revision=Parent.revision + 1)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def live_version(session: Session, program_id: int, key: str) -> SequenceVersion | None:

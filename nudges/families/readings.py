@@ -18,6 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from nudges.db import as_given, ids_given
 from nudges.families import snapshots
+from nudges.families.program_holidays import Range, with_holidays
 from nudges.models.family import FamilyStaff, KeyDate, Parent
 from nudges.models.program import Staff
 from nudges.models.safety import Hold
@@ -63,6 +64,7 @@ class Reading(NamedTuple):
     key_dates: tuple[values.KeyDate, ...] = ()
     holds: tuple[values.Hold, ...] = ()
     staff_id: int | None = None  # the counselor whose name the family's texts carry
+    holidays: tuple[Range, ...] = ()  # of the program
     family_names: tuple[str, ...] = ()  # of all the family's parents, sealed, where a lane asks: see `of`
 
     def alike(self) -> tuple[object, ...]:
@@ -78,13 +80,14 @@ class Reading(NamedTuple):
             *[(e.name, e.version_id, _start_beside(e), e.state) for e in self.enrollments],
             self.key_dates,
             self.holds,
+            self.holidays,
         )
 
     def thread(self) -> values.Thread:
         """As the core sees them, with names in the place of enrollment ids."""
         stored = json.loads(self.state)
         return values.Thread(
-            profile=snapshots.profile_from(self.profile, self.language),
+            profile=with_holidays(snapshots.profile_from(self.profile, self.language), self.holidays),
             status=self.status,
             paused_until=self.paused_until,
             pace=state.pace_from_json(stored) if stored else values.Pace(),
@@ -196,6 +199,7 @@ def _complete(
     key_dates = _key_dates(session, parents)
     holds = _holds(session, families)
     staff = _counselors(session, families) if names is None else {}
+    holidays = snapshots.holidays_of(session, {row[1] for row in rows})
     found = []
     for row in rows:
         parent_id, family_id = row[0], row[2]
@@ -205,6 +209,7 @@ def _complete(
             tuple(key_dates.get(parent_id, ())),
             tuple(hold for whose, hold in holds[family_id] if whose in (None, parent_id)) if family_id in holds else (),
             staff.get(family_id),
+            holidays[row[1]],
             () if names is None else tuple(names[family_id]),
         )
         found.append(Reading._make((*row[:-1], with_names(row[-1], enrolled), *rest)))

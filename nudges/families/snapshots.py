@@ -14,6 +14,8 @@ from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session, attributes
 
 from nudges import languages
+from nudges.families import program_holidays
+from nudges.families.program_holidays import Range, with_holidays
 from nudges.models import family, safety, sequences
 from nudges.models.program import Program
 from schedules import catalog, localtime, plan, policy, profile, state, values
@@ -84,9 +86,10 @@ def threads_of(
     enrollments = _enrollments(session, ids)
     key_dates = _key_dates(session, ids)
     holds = _holds(session, parents) if may_be_held else defaultdict[int, list[values.Hold]](list)
+    holidays = holidays_of(session, {parent.program_id for parent in parents})
     return {
         parent.id: values.Thread(
-            profile=profile_of(parent),
+            profile=with_holidays(profile_of(parent), holidays[parent.program_id]),
             status=parent.status,
             paused_until=parent.paused_until,
             pace=state.pace_from_json(parent.state) if parent.state else values.Pace(),
@@ -142,6 +145,11 @@ def look_again(parent: family.Parent, *, now: datetime) -> None:
     """Have the planner look at this parent at its next beat, and make any plan under way fail."""
     parent.next_at = now
     parent.revision += 1
+
+
+def holidays_of(session: Session, programs: Iterable[int]) -> dict[int, tuple[Range, ...]]:
+    """The holidays of programs by id: each profile gets them through with_holidays."""
+    return {program_id: program_holidays.of(session.get_one(Program, program_id)) for program_id in programs}
 
 
 def policy_of(program: Program) -> policy.Policy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from nudges.db import Base, Sealed
@@ -21,6 +21,8 @@ class Program(Base):
     country: Mapped[str] = mapped_column(default="US")
     timezone: Mapped[str] = mapped_column(default="America/Chicago")
     policy: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    # Days on which nobody gets a text that we start: {"2025-12-24..2026-01-02": "Winter break"}.
+    holidays: Mapped[dict[str, str]] = mapped_column(JSON(), default=dict, server_default="{}")
     is_demo: Mapped[bool] = mapped_column(default=False)
     clock_offset_seconds: Mapped[float] = mapped_column(default=0.0)  # the demo's movable clock
     created_at: Mapped[datetime]

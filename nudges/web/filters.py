@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flask import Flask
@@ -50,7 +50,7 @@ TIER_WORDS = {
 
 def register(app: Flask) -> None:
     """Make the filters known to the templates."""
-    for function in (moment, clock_time, day, stamp, input_moment, input_day, ago):
+    for function in (moment, clock_time, day, date_words, stamp, input_moment, input_day, ago):
         app.add_template_filter(function)
     app.add_template_filter(lambda word: STATUS_WORDS.get(word, word), "status_words")
     app.add_template_filter(lambda word: DELIVERY_WORDS.get(word, word), "delivery_words")
@@ -78,6 +78,11 @@ def day(at: datetime, zone: str) -> str:
     """`Friday 7 March 2025`."""
     local = _local(at, zone)
     return f"{local:%A} {local.day} {local:%B %Y}"
+
+
+def date_words(on: date) -> str:
+    """`Thu 27 Nov 2025`: a day that is the same in every zone."""
+    return f"{on:%a} {on.day} {on:%b %Y}"
 
 
 def stamp(at: datetime, zone: str) -> str:

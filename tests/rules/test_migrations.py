@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 
 import pytest
@@ -62,6 +63,30 @@ def test_a_table_that_is_replaced_keeps_its_rows_and_those_that_point_at_them(tm
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    ("stored", "mended"),
+    [
+        ("US/Central", "America/Chicago"),
+        ("EST", "America/New_York"),
+        ("localtime", "America/Denver"),
+        ("America/Boise", "America/Boise"),
+    ],
+)
+def test_a_zone_that_is_no_place_becomes_one(fresh_url, stored, mended):
+    """Only places are read since 0011: a family that kept another zone could not be planned for any more."""
+    migrate(fresh_url, "0010")
+    engine = make_engine(fresh_url)
+    with engine.begin() as connection:
+        for statement in _ONE_PARENT:
+            connection.execute(text(statement), {"profile": json.dumps({"timezone": stored, "state": "IL"})})
+    migrate(fresh_url)
+    with engine.connect() as connection:
+        profile = connection.scalar(text("SELECT profile FROM parents"))
+        assert (json.loads(profile) if isinstance(profile, str) else profile) == {"timezone": mended, "state": "IL"}
+        assert connection.scalar(text("SELECT timezone FROM programs")) == "America/Denver"
+    engine.dispose()
+
+
 @pytest.mark.parametrize(("since", "reads"), [("0007", True), ("head", False)])
 def test_only_a_migration_reads_all_rows_for_what_they_point_at(tmp_path, since, reads):
     """Every command makes sure of its tables first; with a million families that look takes minutes."""
@@ -78,6 +103,13 @@ def test_only_a_migration_reads_all_rows_for_what_they_point_at(tmp_path, since,
         migrate(url)
 
 
+_ONE_PARENT = (
+    "INSERT INTO programs (id, name, timezone, country, policy, is_demo, clock_offset_seconds, created_at)"
+    " VALUES (1, 'Riverbend', 'US/Mountain', 'US', '{}', false, 0, '2025-03-03')",
+    "INSERT INTO families (id, program_id, code, created_at) VALUES (1, 1, 'F-1001', '2025-03-03')",
+    "INSERT INTO parents (id, program_id, family_id, name, phone, phone_index, language, profile, status, state,"
+    " revision, created_at) VALUES (1, 1, 1, '', '', '', 'en', :profile, 'active', '{}', 0, '2025-03-03')",
+)
 _ONE_TEXT_WITH_AN_EVENT = (
     "INSERT INTO programs (id, name, timezone, country, policy, is_demo, clock_offset_seconds, created_at)"
     " VALUES (1, 'Riverbend', 'America/Chicago', 'US', '{}', 0, 0, '2025-03-03')",

@@ -8,7 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from nudges.models.family import FamilyStaff
+from nudges.families import snapshots
+from nudges.models.family import FamilyStaff, Parent
 from nudges.models.program import Program, Staff
 from nudges.models.safety import LedgerEntry
 from nudges.web.admin import staff_accounts
@@ -161,3 +162,77 @@ def test_delivery_shows_texts_by_status_without_their_words(nobody: FlaskClient,
     assert "F-1042" in page and "ON-1" in page and "Delivered" in page
     assert "signed up" not in page
     assert "No texts here" in dee.get("/admin/outbox?status=failed").text
+
+
+def holidays_of(db: sessionmaker[Session]) -> dict[str, str]:
+    with db() as session:
+        return session.scalars(select(Program.holidays)).one()
+
+
+def test_an_admin_chooses_holidays_from_the_calendar_and_adds_days_of_the_programs_own(
+    dee: FlaskClient, db: sessionmaker[Session]
+) -> None:
+    page = dee.get("/admin/settings?region=IL").text
+    assert "Casimir Pulaski Day" in page and 'value="2025-11-27"' in page and "No day is kept free yet" in page
+    sent = {
+        "region": "IL",
+        "pick": ["2025-03-03", "2025-11-27"],
+        "own_days": "2025-12-24 to 2026-01-02",
+        "own_name": "Winter break",
+    }
+    assert dee.post("/admin/settings/holidays", data=sent).status_code == 303
+    assert set(holidays_of(db)) == {"2025-03-03", "2025-11-27", "2025-12-24..2026-01-02"}
+    page = dee.get("/admin/settings?region=IL").text
+    assert 'id="pick-2025-11-27"' not in page, "what counts is not proposed again"
+    assert "Wed 24 Dec 2025 to Fri 2 Jan 2026" in page
+    dee.post("/admin/settings/holidays/remove", data={"days": "2025-11-27"})
+    assert set(holidays_of(db)) == {"2025-03-03", "2025-12-24..2026-01-02"}
+
+
+def test_a_holiday_reaches_what_the_family_page_plans(
+    dee: FlaskClient, ana: FlaskClient, db: sessionmaker[Session], world: World
+) -> None:
+    with db() as session:
+        before = session.get_one(Parent, world.maria).revision
+    dee.post("/admin/settings/holidays", data={"own_days": "2025-03-03..2025-03-09", "own_name": "Closed"})
+    with db() as session:
+        assert session.get_one(Parent, world.maria).revision > before, "everybody is planned anew"
+        thread = snapshots.thread_of(session, session.get_one(Parent, world.maria))
+    assert len(thread.profile.quiet_dates) == len(thread.profile.no_school) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "field", "says"),
+    [
+        ({}, "own_days", "Tick a day"),
+        ({"own_days": "Christmas", "own_name": "x"}, "own_days", "write 2025-03-17"),
+        ({"own_days": "2025-12-24"}, "own_name", "a name"),
+        ({"own_name": "Closed"}, "own_days", "Write a date"),
+        ({"own_days": "2025-01-01..2026-01-01", "own_name": "x"}, "own_days", "At most 31 days"),
+    ],
+)
+def test_a_bad_day_is_named_and_nothing_typed_is_lost(
+    dee: FlaskClient, db: sessionmaker[Session], sent: dict[str, str], field: str, says: str
+) -> None:
+    page = dee.post("/admin/settings/holidays", data={**sent, "pick": "2025-11-27"} if sent else {}).text
+    assert says in page.split(f'id="{field}-fault"')[1].split("</p>")[0]
+    assert all(f'value="{typed}"' in page for typed in sent.values())
+    if sent:
+        assert "checked" in page.split('id="pick-2025-11-27"')[1].split(">")[0]
+    assert holidays_of(db) == {}
+
+
+def test_only_an_admin_changes_holidays(ana: FlaskClient, db: sessionmaker[Session]) -> None:
+    for url in ("/admin/settings/holidays", "/admin/settings/holidays/remove"):
+        assert ana.post(url, data={"own_days": "2025-12-24", "own_name": "x"}).status_code == 403
+    assert holidays_of(db) == {}
+
+
+def test_a_zone_in_no_short_list_stays_when_settings_are_saved(dee: FlaskClient, db: sessionmaker[Session]) -> None:
+    with db.begin() as session:
+        session.scalars(select(Program)).one().timezone = "America/Boise"
+    page = dee.get("/admin/settings").text
+    assert 'value="America/Boise" autocomplete' in page
+    dee.post("/admin/settings", data={**SETTINGS, "timezone": "America/Boise"})
+    with db() as session:
+        assert session.scalars(select(Program.timezone)).one() == "America/Boise"

@@ -153,3 +153,28 @@ def test_a_task_is_ticked_off_with_what_came_of_it(ana: FlaskClient, db: session
     with db() as session:
         done = session.get_one(Task, task_id)
         assert (done.done_by, done.outcome) == (world.ana, "Called, all well")
+
+
+def test_not_this_week_is_one_button_with_an_undo(
+    ana: FlaskClient, db: sessionmaker[Session], world: World, base: str
+) -> None:
+    family = f"/families/{world.lopez}"
+    assert "Not this week" in ana.get(family).text and "Not this week" in ana.get(f"{base}/profile").text
+    page = ana.post(f"{base}/not-this-week", follow_redirects=True).text
+    assert "Quiet until Sunday" in page and 'value="2025-03-03..2025-03-09"' in page
+    assert parent_of(db, world).profile["quiet_days"] == ["2025-03-03..2025-03-09"]
+    page = ana.post(f"{base}/not-this-week/undo", data={"days": "2025-03-03..2025-03-09"}, follow_redirects=True).text
+    assert "Not this week" in page and "Taken back" in page
+    assert "quiet_days" not in parent_of(db, world).profile
+
+
+def test_not_this_week_taken_back_twice_says_so(ana: FlaskClient, world: World, base: str) -> None:
+    page = ana.post(f"{base}/not-this-week/undo", data={"days": "sun"}, follow_redirects=True).text
+    assert "not marked as quiet" in page
+
+
+def test_a_stranger_cannot_quieten_a_family(
+    cal: FlaskClient, db: sessionmaker[Session], world: World, base: str
+) -> None:
+    assert cal.post(f"{base}/not-this-week").status_code == 404
+    assert "quiet_days" not in parent_of(db, world).profile

@@ -1,29 +1,30 @@
-"""Settings of the program: its name, zone, contact hours and caps."""
+"""Settings of the program: its name, zone, contact hours, caps and holidays."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, Final
 
 from flask import flash, request, url_for
-from sqlalchemy import update
-from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from nudges.families import zones
+from nudges.families import notation, program_holidays, programs, zones
 from nudges.families.hours import hours_text, week
 from nudges.families.profile_texts import sentence
+from nudges.families.program_holidays import HolidayError
 from nudges.ledger import record
-from nudges.models.family import Parent
 from nudges.models.program import Program
 from nudges.web.context import now, program_of_staff, staff, transaction
 from nudges.web.forms import Form
 from nudges.web.guards import admin_area
 from nudges.web.pages import back_to, page
 from schedules import policy
+from schedules.localtime import local_date
 from schedules.profile import Fault
 
 area = admin_area("programs", __name__)
+_A_YEAR: Final = timedelta(days=365)
 NUMBERS = (
     # policy key, label, least, most, hint
     ("cap_week", "Texts a week", 1, 7, "To one phone, over all sequences. Replies do not count."),
@@ -50,9 +51,24 @@ def _stored(program: Program) -> MultiDict[str, str]:
     return values
 
 
-def _page(program: Program, form: Form) -> Response:
+def _page(program: Program, form: Form, day_form: Form | None = None) -> Response:
+    days = day_form or Form()
+    today = local_date(now(), program.timezone)
+    regions = program_holidays.regions(program.country)
+    region = request.values.get("region", "")
+    region = region if region in regions else ""
+    proposed = program_holidays.proposed(program.country, region, today, today + _A_YEAR)
     return page(
-        "admin/settings.html", program=program, form=form, numbers=NUMBERS, zones=zones.offered(program.country)
+        "admin/settings.html",
+        program=program,
+        form=form,
+        day_form=days,
+        numbers=NUMBERS,
+        zones=zones.offered(program.country),
+        regions=regions,
+        region=region,
+        holidays=program_holidays.upcoming(program, today),
+        proposed=[(day, name) for day, name in proposed if day.isoformat() not in program.holidays],
     )
 
 
@@ -71,7 +87,7 @@ def change() -> Response:
             program.name, program.timezone = name, zone
             # What this page does not show stays as it was.
             program.policy = {**program.policy, **overrides}
-            _plan_anew(db, program)
+            programs.plan_anew(db, program, now=at)
             record.append(
                 db,
                 at=at,
@@ -107,12 +123,59 @@ def _overrides(form: Form) -> dict[str, Any]:
     return overrides
 
 
-def _plan_anew(db: Session, program: Program) -> None:
-    """Look again at everybody at the next beat, in one statement: a program may have very many."""
-    which = (Parent.program_id == program.id, Parent.status == "active")
-    db.execute(
-        update(Parent)
-        .where(*which)
-        .values(next_at=now(), revision=Parent.revision + 1)
-        .execution_options(synchronize_session=False)
-    )
+@area.post("/settings/holidays")
+def add_holidays() -> Response:
+    """Let the ticked days count, and one of the program's own."""
+    form = Form(values=request.form)
+    at = now()
+    with transaction() as db:
+        program = program_of_staff(db)
+        named = _picked(form, program, local_date(at, program.timezone)) | _own_day(form, program.country)
+        if not named and not form.faults:
+            form.fault("own_days", "Tick a day, or write one of your own.")
+        try:
+            if not form.faults:
+                program_holidays.add(db, program, named, staff_id=staff().id, now=at)
+        except HolidayError as error:
+            form.fault("own_days", str(error))
+        if form.faults:
+            return _page(program, Form(values=_stored(program)), form)
+    flash("Kept. Everything still to come is planned anew.", "good")
+    return back_to(url_for("programs.show", region=form.get("region") or None, _anchor="holidays"))
+
+
+def _picked(form: Form, program: Program, today: date) -> dict[str, str]:
+    """The ticked days with their names from the calendar."""
+    regions = program_holidays.regions(program.country)
+    region = form.get("region") if form.get("region") in regions else ""
+    names = {
+        day.isoformat(): name
+        for day, name in program_holidays.proposed(program.country, region, today, today + _A_YEAR)
+    }
+    return {day: names[day] for day in form.all("pick") if day in names}
+
+
+def _own_day(form: Form, country: str) -> dict[str, str]:
+    """A day or days that no calendar knows, such as a winter break."""
+    text, name = form.get("own_days"), form.get("own_name")
+    if not text and not name:
+        return {}
+    if not name:
+        form.fault("own_name", "Give the day a name; staff read it here.")
+    try:
+        days = notation.RANGES.read(notation.us_dates(text) if country == "US" else text)
+    except Fault as fault:
+        form.fault("own_days", sentence(str(fault)))
+        return {}
+    if not days:
+        form.fault("own_days", "Write a date, such as 2025-12-24, or 2025-12-24..2026-01-02.")
+    return dict.fromkeys(days, name)
+
+
+@area.post("/settings/holidays/remove")
+def remove_holiday() -> Response:
+    at = now()
+    with transaction() as db:
+        program_holidays.remove(db, program_of_staff(db), request.form.get("days", ""), staff_id=staff().id, now=at)
+    flash("Taken out. Everything still to come is planned anew.", "good")
+    return back_to(url_for("programs.show", _anchor="holidays"))

@@ -83,6 +83,26 @@ def _resume(db: Session, parent: Parent, form: Form, at: datetime) -> str:
     return "Resumed. What was missed is not caught up on; the rest moves."
 
 
+@area.post(f"{PARENT}/not-this-week")
+def not_this_week(family_id: int, parent_id: int) -> Response:
+    return _act(family_id, parent_id, _not_this_week)
+
+
+def _not_this_week(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+    care.not_this_week(db, parent, staff_id=staff().id, now=at)
+    return "Quiet until Sunday. What was to come moves; their own texts are still answered."
+
+
+@area.post(f"{PARENT}/not-this-week/undo")
+def undo_not_this_week(family_id: int, parent_id: int) -> Response:
+    return _act(family_id, parent_id, _undo_not_this_week)
+
+
+def _undo_not_this_week(db: Session, parent: Parent, form: Form, at: datetime) -> str:
+    care.undo_not_this_week(db, parent, form.get("days"), staff_id=staff().id, now=at)
+    return "Taken back. What comes next is planned anew."
+
+
 @area.post(f"{PARENT}/opt-out")
 def opt_out(family_id: int, parent_id: int) -> Response:
     return _act(family_id, parent_id, _opt_out)

@@ -154,6 +154,8 @@ def _profile_page(family: Family, parent: Parent, form: Form, country: str) -> R
         family=family,
         parent=parent,
         form=form,
+        ids={"family_id": family.id, "parent_id": parent.id},
+        quiet_week=care.quiet_this_week(parent, now=now()),
         **enroll_form.words(fields.PROFILE, country),
     )
 

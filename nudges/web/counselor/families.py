@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from nudges.alerts.holds import open_holds
-from nudges.families import consent, snapshots, standings, timeline
-from nudges.families.care import KINDS
+from nudges.families import care, consent, snapshots, standings, timeline
 from nudges.families.staff import counselors_of
 from nudges.inbound import settling
 from nudges.models.family import Consent, Family, KeyDate, Parent
@@ -52,6 +51,7 @@ class ParentView:
     quiet_since: datetime | None  # when the last text went
     settles: Step | None  # the question that must be settled before anything else is asked
     gate_waits: bool  # only a person opens the gate again
+    quiet_week: str | None  # see care.quiet_this_week
 
 
 @area.get("/families")
@@ -111,7 +111,7 @@ def family_page(db: Session, family: Family, *, at: datetime) -> dict[str, Any]:
         "counselors": counselors_of(db, family.id),
         "names": _names(db),
         "titles": titles,
-        "kinds": KINDS,
+        "kinds": care.KINDS,
         "form": Form(),
         "blank": Form(),
         "writing_to": None,
@@ -160,6 +160,7 @@ def _parent_view(
         consents=consent.history(db, parent),
         startable=[(key, title) for key, title in titles.items() if key not in running],
         next_session=1 + max((date.nth for date in dates if date.kind == "session"), default=0),
+        quiet_week=care.quiet_this_week(parent, now=at),
     )
 
 

@@ -28,6 +28,8 @@ ACTS: Final[Mapping[str, str]] = {
     "date.missed": "Date marked as missed",
     "date.cancelled": "Date cancelled",
     "profile.changed": "Profile changed",
+    "week.quiet": "Not this week: quiet until Sunday",
+    "week.open_again": "Not this week: taken back",
     "language.changed": "Language changed",
     "alert.acknowledged": "Alert taken",
     "alert.resolved": "Alert resolved",
