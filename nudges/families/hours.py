@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+NONE: Final = "none"  # what a line or a cell says where there is nothing
 _EVERY_DAY: Final = ("", "daily", "every day", "every", "default")
 _DAY: Final = re.compile(r"\b(mon|tue|wed|thu|fri|sat|sun)(?:s|rs|nes|ur|urs)?(?:day)?s?\b", re.IGNORECASE)
 _HALF_DAY: Final = re.compile(r"\b(1[0-2]|0?[1-9])(?::([0-5]\d))?(?::[0-5]\d)?\s*([ap])\.?m\b\.?", re.IGNORECASE)
@@ -14,7 +15,7 @@ _HALF_DAY: Final = re.compile(r"\b(1[0-2]|0?[1-9])(?::([0-5]\d))?(?::[0-5]\d)?\s
 def week(text: str) -> dict[str, list[str]]:
     """Lines such as `mon-fri 09:00-17:30, 19:00-20:00` as the profile keeps them. The core checks the words."""
     return {
-        days: [part.strip() for part in hours.split(",") if part.strip()]
+        days: [part.strip() for part in hours.split(",") if part.strip().lower() not in ("", NONE)]
         for days, hours in by_days(clock_words(text)).items()
     }
 
@@ -60,7 +61,7 @@ def hours_text(stored: Any) -> str:
     """The inverse of `week`."""
     if not isinstance(stored, Mapping):
         return _spans_text(stored)
-    return "\n".join(f"{days_text(days)} {_spans_text(spans)}".strip() for days, spans in stored.items())
+    return "\n".join(f"{days_text(days)} {_spans_text(spans) or NONE}" for days, spans in stored.items())
 
 
 def days_text(days: Any) -> str:

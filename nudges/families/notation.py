@@ -13,12 +13,11 @@ from datetime import date
 from typing import Any, Final
 
 from nudges.families import zones
-from nudges.families.hours import by_days, clock_words, day_words, days_text, hours_text, week
+from nudges.families.hours import NONE, by_days, clock_words, day_words, days_text, hours_text, week
 from schedules import profile
 from schedules.profile import Fault
 
 Choices = Sequence[tuple[str, str]]
-NONE: Final = "none"  # what a cell says where a form's field is emptied
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -149,7 +149,9 @@ def test_hours_are_read_as_people_write_them(typed: str, stored_as: dict[str, li
     assert week(hours_text(stored_as)) == stored_as
 
 
-REAL = Stage(production=True, is_rehearsal=False)
+def test_a_day_without_hours_says_so() -> None:
+    assert hours_text({"default": ["09:00-20:00"], "sun": []}) == "daily 09:00-20:00\nsun none"
+    assert week("daily 09:00-20:00\nSundays none") == {"default": ["09:00-20:00"], "sun": []}
 
 
 def test_in_production_nobody_is_enrolled_before_the_replies_to_danger_are_signed(

@@ -25,6 +25,9 @@ from schedules.profile import Fault
 SHOWN = "shown"  # the hidden field with what the profile page showed
 
 
+_FOLDED = ("days",)  # sections that the first day seldom needs
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParentGiven:
     """A form without faults."""
@@ -54,6 +57,7 @@ def words(door: str, country: str) -> dict[str, Any]:
     """What the templates need beside the form."""
     return {
         "sections": tuple(_sections(door)),
+        "folded": _FOLDED if door == fields.ENROLLMENT else (),
         "zones": zones.offered(country),
         "labels": fields.labels(),
         "media": STAFF_MEDIA,
