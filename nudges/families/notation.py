@@ -1,6 +1,7 @@
 """How values of a family's profile are written in a field of a form or a cell of a file, and how they are stored.
 
-`read` makes of a text what the profile stores, or raises schedules.profile.Fault with what is wrong and how to mend it.
+`read` makes of a text what the profile stores, or raises schedules.profile.Fault with what is wrong and how to mend it;
+a key's own reader in schedules.profile has the last word.
 `show` makes the text of what is stored, in any form that schedules.profile accepts; reading it means the same again.
 """
 
@@ -109,18 +110,11 @@ def _span(text: str) -> str:
     return written
 
 
-def _week(text: str) -> dict[str, list[str]]:
-    found = week(text)
-    profile.by_weekday(found, profile.spans, ())
-    return found
-
-
 def _times(text: str) -> Any:
     by_day = by_days(clock_words(text))
     if not all(by_day.values()):
         raise Fault(f"{text!r} is no time of day; write HH:MM, such as 18:30, or none")
     found = {days: _time_or_none(wall) for days, wall in by_day.items()}
-    profile.by_weekday(found, lambda wall: wall, None)
     return (found["default"] or "") if set(found) == {"default"} else found
 
 
@@ -146,7 +140,7 @@ def _span_text(stored: Any) -> str:
 
 TIME: Final = Notation(widget="time", words="HH:MM", read=_time, show=_wall)
 SPAN: Final = Notation(widget="text", words="HH:MM-HH:MM, or none", read=_span, show=_span_text)
-WEEK: Final = Notation(widget="area", words="days and hours, groups parted by ;", read=_week, show=hours_text)
+WEEK: Final = Notation(widget="area", words="days and hours, groups parted by ;", read=week, show=hours_text)
 TIMES: Final = Notation(
     widget="text", words="HH:MM, or days and HH:MM parted by ;, or none", read=_times, show=_times_text
 )

@@ -53,15 +53,18 @@ def changes(
 
     A field that is not in `typed`, or that came back as it was shown, keeps its stored value whatever its form.
     """
-    now_shown = as_text(stored)
-    before = {**now_shown, **{name: _tidy(text) for name, text in (was or {}).items()}}
+    before = {name: _tidy(text) for name, text in (was or {}).items()}
     values: dict[str, Any] = {}
     faults: list[tuple[str, str]] = []
     for field in FIELDS:
-        text, now_says = typed.get(field.name), now_shown[field.name]
-        if text is None or _tidy(text) in (before[field.name], now_says):
+        text = typed.get(field.name)
+        if text is None:
             continue
-        if before[field.name] != now_says:
+        now_says = _text(field, stored)
+        said = before.setdefault(field.name, now_says)
+        if _tidy(text) in (said, now_says):
+            continue
+        if said != now_says:
             faults.append((field.name, _overtaken(now_says)))
             before[field.name] = now_says
             continue

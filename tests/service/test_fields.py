@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nudges.cli.importing import import_families
-from nudges.families import fields, intake_file, notation, profile_texts
+from nudges.families import fields, intake_file, notation, profile_texts, zones
 from nudges.families.fields import BY_NAME, FIELDS
 from schedules import profile
 from schedules.values import Custody, Profile
@@ -281,6 +281,20 @@ def test_a_zone_that_is_no_place_is_refused_at_every_door(name):
     with pytest.raises(profile.ProfileError, match="no time zone that people live in"):
         profile.parse({"timezone": name})
     assert profile_texts.changes({}, {"timezone": name}, country="US").faults
+
+
+@pytest.mark.parametrize("old", sorted(profile.OLD_ZONES))
+def test_an_old_name_is_read_as_the_place_that_it_means(old):
+    place = profile.OLD_ZONES[old]
+    assert profile.parse({"timezone": old}).timezone == place == profile.zone_name(place)
+    assert profile_texts.changes({}, {"timezone": old}, country="US").values == {"timezone": place}
+
+
+def test_every_zone_that_is_offered_can_be_chosen_by_its_name_and_the_programs_country_comes_first():
+    offered = zones.offered("US")
+    assert all(zones.find(name) == name for name, _ in offered)
+    assert {"America/Boise", "America/Puerto_Rico", "Pacific/Guam", "Europe/Madrid"} <= {name for name, _ in offered}
+    assert offered[0][0] == "America/New_York" and zones.offered("CA")[0][0] == "America/St_Johns"
 
 
 def test_dates_of_a_spreadsheet_are_read_as_the_country_of_the_program_writes_them():

@@ -307,6 +307,19 @@ def test_a_colleagues_change_is_not_overwritten_by_a_page_that_was_open(
     assert (profile["bedtime_school"], profile["dinner_time"]) == ("20:45", "17:30")
 
 
+def test_a_language_that_the_parent_chose_meanwhile_stays(
+    ana: FlaskClient, db: sessionmaker[Session], world: World
+) -> None:
+    url = f"/families/{world.lopez}/parents/{world.maria}/profile"
+    opened = Fields(ana.get(url).text).sent
+    with db.begin() as session:
+        session.get_one(Parent, world.maria).language = "es"  # their own text said so
+    ana.post(url, data=opened | {"bedtime_school": ["20:45"]})
+    with db() as session:
+        parent = session.get_one(Parent, world.maria)
+    assert (parent.language, parent.profile["bedtime_school"]) == ("es", "20:45")
+
+
 @pytest.mark.parametrize("zone", ["EST", "localtime", "US/Pacific-New", "Etc/GMT+6"])
 def test_a_zone_that_is_no_place_is_refused(ana: FlaskClient, dee: FlaskClient, world: World, zone: str) -> None:
     for client, url in (

@@ -135,8 +135,8 @@ def change_profile(family_id: int, parent_id: int) -> Response:
         parent = parent_or_404(db, staff(), family_id, parent_id)
         family = db.get_one(Family, family_id)
         country = program_of_staff(db).country
-        language = enroll_form.read_language(form) if "language" in form.values else parent.language
         parent = snapshots.locked(db, parent.id)
+        language = enroll_form.language_wanted(form, parent.language)
         changes = enroll_form.read_profile(form, parent.profile, country=country)
         if not form.faults and changes:
             care.change_profile(db, parent, changes, staff_id=staff().id, now=at)

@@ -110,6 +110,12 @@ def read_language(form: Form) -> str:
     return form.one_of("language", languages.LANGUAGES, f"Choose {languages.named()}.")
 
 
+def language_wanted(form: Form, stored: str) -> str:
+    """The language that somebody chose on the profile page; the stored one when they left it as it was shown."""
+    left_as_shown = form.get("language") == (_was_shown(form) or {}).get("language")
+    return stored if left_as_shown or "language" not in form.values else read_language(form)
+
+
 def read_profile(form: Form, stored: Mapping[str, Any], *, country: str) -> Mapping[str, Any]:
     """The keys that somebody changed on the profile page; faults are put beside their fields."""
     was = _was_shown(form)
