@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from nudges import tasks
 from nudges.db import blind_index
-from nudges.families import consent, fields, programs, snapshots
+from nudges.families import consent, programs, snapshots
 from nudges.families.consent import ConsentGiven
 from nudges.families.phones import to_e164
 from nudges.families.withdrawing import withdraw_queued

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from nudges import languages
 from nudges.families import care, enrolling, fields, snapshots
 from nudges.families.consent import WORDING_VERSION, ConsentGiven
 from nudges.families.enrolling import WELCOME, EnrollError
