@@ -48,7 +48,7 @@ EVERY = pytest.mark.parametrize("passage", [p for _, p in PASSAGES], ids=[name f
 
 
 def effects_of(step: Step) -> list[Effect]:
-    answers = [effect for answer in step.answers.values() for effect in (*answer.then, *answer.twice)]
+    answers = [effect for answer in step.answers.values() for effect in (*answer.then, *answer.twice, *answer.if_ordered)]
     others = [effect for then in (*step.words.values(), *step.refusals.values()) for effect in then]
     return [*answers, *others, *step.then]
 

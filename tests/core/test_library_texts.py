@@ -155,6 +155,8 @@ def sequence_entries(path: Path) -> Iterator[Entry]:
             ordered = variant["for"].get("profile") == "ordered"
             name = f"{step['id']}[{where}]"
             yield Entry(name=name, texts=variant["text"], answers=answers, ordered=ordered, **common)
+        for turn, texts in enumerate(step.get("repeats", []), start=2):
+            yield Entry(name=f"{step['id']}#{turn}", texts=texts, answers=answers, **common)
         for digit, answer in step.get("answers", {}).items():
             if "reply" in answer:
                 name = f"{step['id']}.{digit}"
