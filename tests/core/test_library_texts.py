@@ -155,8 +155,11 @@ def sequence_entries(path: Path) -> Iterator[Entry]:
             ordered = variant["for"].get("profile") == "ordered"
             name = f"{step['id']}[{where}]"
             yield Entry(name=name, texts=variant["text"], answers=answers, ordered=ordered, **common)
+        # Repeats are for every family: where orders have words of their own, each of them says whom to ask.
+        for_orders = any(variant["for"].get("profile") == "ordered" for variant in step.get("variants", []))
         for turn, texts in enumerate(step.get("repeats", []), start=2):
-            yield Entry(name=f"{step['id']}#{turn}", texts=texts, answers=answers, **common)
+            name = f"{step['id']}#{turn}"
+            yield Entry(name=name, texts=texts, answers=answers, ordered=for_orders, **common)
         for digit, answer in step.get("answers", {}).items():
             if "reply" in answer:
                 name = f"{step['id']}.{digit}"
