@@ -155,11 +155,9 @@ def sequence_entries(path: Path) -> Iterator[Entry]:
             ordered = variant["for"].get("profile") == "ordered"
             name = f"{step['id']}[{where}]"
             yield Entry(name=name, texts=variant["text"], answers=answers, ordered=ordered, **common)
-        # Repeats are for every family: where orders have words of their own, each of them says whom to ask.
-        for_orders = any(variant["for"].get("profile") == "ordered" for variant in step.get("variants", []))
-        for turn, texts in enumerate(step.get("repeats", []), start=2):
-            name = f"{step['id']}#{turn}"
-            yield Entry(name=name, texts=texts, answers=answers, ordered=for_orders, **common)
+        for_orders = any(v["for"].get("profile") == "ordered" for v in step.get("variants", []))
+        for turn, texts in enumerate(step.get("repeats", []), start=2):  # for every family, also under an order
+            yield Entry(name=f"{step['id']}#{turn}", texts=texts, answers=answers, ordered=for_orders, **common)
         for digit, answer in step.get("answers", {}).items():
             if "reply" in answer:
                 name = f"{step['id']}.{digit}"
