@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Final
 
-from schedules import effects, render, when
+from schedules import effects, render, traits, when
 from schedules.lint.passages import FORMS
 from schedules.lint.rulebook import rulebook
-from schedules.values import PLACES, Kind, Topic
+from schedules.sequences import Traits
+from schedules.values import PLACES, Budget, Kind, Topic
 
 Schema = Mapping[str, Any]
 
@@ -122,6 +124,19 @@ def _variant() -> Schema:
     return _object({"for": applies, "text": _ref("texts"), "lint_allow": _ref("allow")}, required=("for", "text"))
 
 
+def _traits() -> Schema:
+    """Each trait in the form in which traits.py reads it."""
+    forms: Mapping[str, Schema] = {
+        "bool": _FLAG,
+        "frozenset[str]": _words("Keys of sequences, or service words."),
+        "str | None": {"enum": list(traits.DATES)},
+        "int | None": {"description": "From 1 to 99; lower goes first.", "anyOf": [_NUMBER, {"type": "integer"}]},
+        "Budget | None": {"enum": list(Budget)},
+    }
+    return {field.name: forms[str(field.type)] for field in fields(Traits)}
+
+
+_NUMBER: Final = {"type": "string", "pattern": r"^[1-9]\d?$"}
 _SEQUENCE: Final[Schema] = {
     "key": {"type": "string", "pattern": "^[A-Z]{3,12}$", "description": "Its short name, such as TALK."},
     "title": _TEXT,
@@ -138,6 +153,19 @@ _SEQUENCE: Final[Schema] = {
         "items": {"type": "string", "pattern": r"^\d (?:a week|per \d+ days) after day \d+$"},
     },
     "if_worse_twice": _ref("effects"),
+    "traits": {
+        "type": "object",
+        "description": "What sets it apart from other sequences; docs/authoring.md says what each trait does.",
+        "properties": _traits(),
+        "additionalProperties": False,
+    },
+    "words": {
+        "type": "object",
+        "description": "What a service word means while it runs.",
+        "additionalProperties": _ref("effects"),
+    },
+    "leads_to": _words("Sequences that begin when it was the last one and has run its course: the first that fits."),
+    "at_end": {"description": "Whom it tells when it has run its course: staff effects only.", **_ref("effects")},
     "reviewed": {
         "type": "object",
         "description": "Who signed it off, and on which date.",
@@ -185,5 +213,14 @@ _STEP: Final[Schema] = {
     "school_hours": {**_FLAG, "description": "Sent in term only, on weekdays, in school office hours."},
     "on_wish": {"enum": ["second_reminder"], "description": "Sent only to families that asked for it."},
     "place": {"enum": list(PLACES), "description": "What {resource} is in its texts, from the program's directory."},
+    "budget": {"enum": list(Budget), "description": "Whose limits it obeys, in place of what its kind says."},
+    "uncounted": {**_FLAG, "description": "Outside every cap, and starts no gap."},
+    "until_settled": {**_FLAG, "description": "Its question stays open until it is answered or a person settles it."},
+    "repeats": {
+        "description": "The words of the second, third ... sending to one parent.",
+        "type": "array",
+        "items": _ref("texts"),
+        "minItems": 1,
+    },
     "lint_allow": _ref("allow"),
 }

@@ -16,7 +16,7 @@ from schedules.lint.options import options
 from schedules.lint.passages import FORMS, Passage, passages
 from schedules.nodes import compose
 from schedules.render import placeholders
-from schedules.values import Anchor, Effect, Sequence, Slot, Step
+from schedules.values import Anchor, Budget, Effect, Kind, Sequence, Slot, Step
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = catalog.load_library()
@@ -48,7 +48,9 @@ EVERY = pytest.mark.parametrize("passage", [p for _, p in PASSAGES], ids=[name f
 
 
 def effects_of(step: Step) -> list[Effect]:
-    answers = [effect for answer in step.answers.values() for effect in (*answer.then, *answer.twice)]
+    answers = [
+        effect for answer in step.answers.values() for effect in (*answer.then, *answer.twice, *answer.if_ordered)
+    ]
     others = [effect for then in (*step.words.values(), *step.refusals.values()) for effect in then]
     return [*answers, *others, *step.then]
 
@@ -139,6 +141,46 @@ def test_every_variant_fits_a_family_that_no_earlier_one_takes() -> None:
             shadows = [earlier for earlier in seen if earlier.items() <= applies.items()]
             assert not shadows, f"{step.id}: {applies} is never read, {shadows[0]} comes first"
             seen.append(applies)
+
+
+# ------------------------------------------------------------------ talks and what comes again
+
+
+def talks() -> list[Step]:
+    return [step for _, step in steps() if step.kind is Kind.TALK]
+
+
+@pytest.mark.parametrize("talk", [t for t in talks() if t.windows_shown], ids=lambda talk: talk.id)
+def test_a_talk_offers_two_hours_and_not_this_week(talk: Step) -> None:
+    verbs = {digit: [effect.verb for effect in answer.then] for digit, answer in talk.answers.items()}
+    assert verbs == {"1": ["next"], "2": ["to_choice"], "3": ["not_this_week"]}
+    assert all(answer.reply for answer in talk.answers.values())
+    texts = [talk.texts, *talk.repeats, *(variant.texts for variant in talk.variants)]
+    assert {placeholders(form) for text in texts if text for form in (text.en, text.es)} == {frozenset(("w1", "w2"))}
+
+
+def test_only_the_test_of_two_visits_asks_something_else() -> None:
+    assert [talk.id for talk in talks() if not talk.windows_shown] == ["CH-6"]
+
+
+def test_a_talk_and_its_closing_question_have_words_for_another_try() -> None:
+    closing = [step for _, step in steps() if step.closes_talk]
+    assert [step.id for step in (*talks(), *closing) if not step.repeats] == []
+
+
+def test_no_words_are_said_more_than_three_times_a_year() -> None:
+    for sequence, step in steps():
+        for when in step.when:
+            if when.every_days and sequence.budget_of(step) is Budget.COMFORT and step.kind in (Kind.CHECKIN, Kind.TIP):
+                days = min(sequence.lasts_days or 365, 365)
+                sendings = (days - when.offset_days) // when.every_days + 1
+                assert sendings <= 3 * (1 + len(step.repeats)), step.id
+
+
+def test_all_wordings_of_a_step_differ() -> None:
+    for _, step in steps():
+        said = [text.en for text in (step.texts, *step.repeats) if text]
+        assert len(set(said)) == len(said), step.id
 
 
 # ------------------------------------------------------------------ everything does something

@@ -155,6 +155,9 @@ def sequence_entries(path: Path) -> Iterator[Entry]:
             ordered = variant["for"].get("profile") == "ordered"
             name = f"{step['id']}[{where}]"
             yield Entry(name=name, texts=variant["text"], answers=answers, ordered=ordered, **common)
+        for_orders = any(v["for"].get("profile") == "ordered" for v in step.get("variants", []))
+        for turn, texts in enumerate(step.get("repeats", []), start=2):  # for every family, also under an order
+            yield Entry(name=f"{step['id']}#{turn}", texts=texts, answers=answers, ordered=for_orders, **common)
         for digit, answer in step.get("answers", {}).items():
             if "reply" in answer:
                 name = f"{step['id']}.{digit}"
