@@ -353,6 +353,8 @@ def _sequence_cap(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> 
         return None
     if enrollment.sequence.at_most.count == 1 and enrollment.facts.get(f"asked for {p.step}"):
         return None  # "CA-3 now" is an answer's wish: it does not wait for the next slot
+    if p.pending is not None and p.pending.chosen is not None:
+        return None  # the hour that the parent chose is the same talk, moved
     until = pacing.sequence_allows(thread, policy, p, enrollment, at)
     if until is None:
         return None

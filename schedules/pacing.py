@@ -37,11 +37,11 @@ def remember(pace: Pace, mark: Mark) -> Pace:
     pace = replace(pace, marks=tuple(sorted((*kept, mark), key=_AT)), last_talk_at=talk_at)
     if mark.kind is Kind.SYSTEM and pace.welcomed_at is None:
         pace = replace(pace, welcomed_at=mark.at)
-    return _said(pace, mark) if mark.budget is Budget.COMFORT and mark.counted else pace
+    return _said(pace, mark)
 
 
 def _said(pace: Pace, mark: Mark) -> Pace:
-    """Comfort words are remembered for a year."""
+    """What was said is remembered for a year: the next sending has other words, comfort has a limit."""
     said = {
         step: recent
         for step, all_at in pace.said.items()
@@ -210,6 +210,8 @@ def gap_allows(thread: Thread, policy: Policy, proposal: Proposal, at: datetime,
         return free if at < free else None
     if proposal.asked_again or traits.no_gap:
         return None
+    if proposal.pending is not None and proposal.pending.chosen is not None:
+        return None  # the hour that the parent chose needs no distance from the text that offered it
     hours = policy.gap_hours * (stretch(thread.pace, policy) if slow else 1)
     free = marks[-1].at + timedelta(hours=hours)
     return free if at < free else None

@@ -73,6 +73,16 @@ def _of_step(step: Node, *, is_firm: bool) -> Iterator[Passage]:
             is_firm=is_firm or applies.get("profile") == "firm",
             allows=_allows(step, variant, variant.child("text")),
         )
+    for turn, text in enumerate(step.child("repeats").elements(), start=2):
+        yield Passage(
+            where=f"{name}#{turn}",
+            kind=kind,
+            text=text,
+            answers=answers,
+            is_proactive=is_proactive,
+            is_firm=is_firm,
+            allows=_allows(step, text),
+        )
     for digit, answer in step.child("answers").pairs.items():
         if "reply" in answer.pairs:
             reply = answer.child("reply")
