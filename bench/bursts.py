@@ -32,7 +32,7 @@ def measure(kind: str, postgres: str) -> None:
         channel = NoSender()
         clock = Shifted(late + timedelta(seconds=1) - SystemClock().now())
         for owner in ("one", "two"):
-            sender.drain(place.sessions, channel, place.lane_id, clock=clock, owner=owner)
+            sender.drain(place.sessions, channel, place.lane_id, clock=clock, owner=owner, library=town.LIBRARY)
         lanes.BURST_SECONDS = kept  # type: ignore[misc]
         with place.sessions() as session:
             texts = Counter(

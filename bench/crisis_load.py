@@ -40,7 +40,7 @@ from nudges.library import signing, texts
 from nudges.models.messages import Inbound, Outbox
 from nudges.models.program import Lane
 from nudges.models.safety import Alert
-from nudges.outbound import outbox
+from nudges.outbox import queue
 from nudges.upkeep import versions
 
 TEXTS, SECONDS, FAMILIES, BACKLOG = 200, 10.0, 100, 2000
@@ -98,14 +98,14 @@ def prepare(built: wiring.Wiring, now: datetime) -> None:
         session.scalars(select(Lane)).one().segments_per_second = 5.0
         for n in range(BACKLOG):
             parent = parents[n % FAMILIES]
-            late = outbox.NewText(
+            late = queue.NewText(
                 category="system",
                 to=parent.phone,
                 body=f"A quiet evening may be a good moment. ({n})",
                 expires_at=now + timedelta(hours=4),
                 parent_id=parent.id,
             )
-            outbox.enqueue(session, late, program_id=program.id, now=now)
+            queue.enqueue(session, late, program_id=program.id, now=now)
 
 
 def _enroll(session: Session, program, staff_id: int, n: int, now: datetime):  # type: ignore[no-untyped-def]

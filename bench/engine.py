@@ -217,7 +217,15 @@ def _direct(url: str, texts: int) -> float:
     wiring, lane_id = _full_lane(url, texts)
     began = time.perf_counter()
     while not is_over(wiring):
-        sender.drain(wiring.sessions, wiring.channel, lane_id, clock=wiring.clock, owner="direct", stay_seconds=60)
+        sender.drain(
+            wiring.sessions,
+            wiring.channel,
+            lane_id,
+            clock=wiring.clock,
+            owner="direct",
+            stay_seconds=60,
+            library=wiring.library,
+        )
     wiring.engine.dispose()
     return texts / (time.perf_counter() - began)
 

@@ -107,7 +107,9 @@ def _lane(place: town.Town) -> float:
         session.execute(update(Lane).values(segments_per_second=FULL_PACE, tokens=1e8, tokens_at=place.now))
     channel = NoSender()
     began = time.perf_counter()
-    drained = sender.drain(place.sessions, channel, place.lane_id, clock=clock_of(place), owner="bench")
+    drained = sender.drain(
+        place.sessions, channel, place.lane_id, clock=clock_of(place), owner="bench", library=town.LIBRARY
+    )
     seconds = time.perf_counter() - began
     lanes.BURST_SECONDS = kept  # type: ignore[misc]
     if len(channel.calls) != place.due:
@@ -126,7 +128,15 @@ def measure_pace(kind: str, postgres: str) -> None:
         channel, clock = NoSender(CALL_SECONDS), clock_of(place)
         began = time.perf_counter()
         while len(channel.calls) < place.due and time.perf_counter() - began < 60:
-            sender.drain(place.sessions, channel, place.lane_id, clock=clock, owner="bench", stay_seconds=1.0)
+            sender.drain(
+                place.sessions,
+                channel,
+                place.lane_id,
+                clock=clock,
+                owner="bench",
+                stay_seconds=1.0,
+                library=town.LIBRARY,
+            )
         seconds = max(channel.calls) - min(channel.calls)
         rate = segments / seconds
         say(

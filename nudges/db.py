@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -23,7 +23,6 @@ from sqlalchemy import (
     MetaData,
     Select,
     String,
-    TableValuedAlias,
     Text,
     bindparam,
     cast,
@@ -33,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
@@ -100,14 +99,7 @@ class Cipher:
         self._index_key = index_key
 
     def seal(self, text: str) -> str:
-        return self._sealed(text, os.urandom(12))
-
-    def seal_all(self, texts: Sequence[str]) -> list[str]:
-        """`seal` for many: their nonces are asked for at once, and none is kept for later."""
-        nonces = os.urandom(12 * len(texts))
-        return [self._sealed(text, nonces[12 * n : 12 * n + 12]) for n, text in enumerate(texts)]
-
-    def _sealed(self, text: str, nonce: bytes) -> str:
+        nonce = os.urandom(12)
         box = self._boxes[0].encrypt(nonce, text.encode(), b"v1")
         return "v1." + binascii.b2a_base64(nonce + box, newline=False).decode()
 
@@ -147,11 +139,6 @@ def seal(text: str) -> str:
     return _cipher().seal(text)
 
 
-def seal_all(texts: Sequence[str]) -> list[str]:
-    """The same for many texts."""
-    return _cipher().seal_all(texts)
-
-
 def unseal(stored: str) -> str:
     """The text of a sealed value that was read as it is stored, by a caller that needs only some of them."""
     return _cipher().open(stored)
@@ -161,17 +148,6 @@ def _cipher() -> Cipher:
     if _Keyring.cipher is None:
         raise RuntimeError("no encryption key in use: call db.use_cipher first")
     return _Keyring.cipher
-
-
-class Encoded(str):
-    """JSON that is written already, for a JSON column."""
-
-    __slots__ = ()
-
-
-def as_json(value: Any) -> str:
-    """JSON as it is stored."""
-    return value if isinstance(value, Encoded) else json.dumps(value)
 
 
 class Sealed(TypeDecorator[str]):
@@ -206,7 +182,6 @@ def make_engine(url: str) -> Engine:
             url,
             connect_args={"timeout": BUSY, "check_same_thread": False, "factory": turns.in_turn(BUSY)},
             hide_parameters=True,
-            json_serializer=as_json,
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
@@ -219,7 +194,6 @@ def make_engine(url: str) -> Engine:
         max_overflow=10,
         pool_pre_ping=True,
         hide_parameters=True,
-        json_serializer=as_json,
     )
     _set_in_each_session(engine, _REACH_BACK)
     return engine
@@ -304,7 +278,7 @@ def _unindexed_on_postgres(element: _Unindexed, compiler: Any, **options: Any) -
     return f"({found} || '')" if isinstance(element.type, String) else str(found)
 
 
-def unindexed(column: Column[Any]) -> ColumnElement[Any]:
+def unindexed(column: Column[Any] | InstrumentedAttribute[Any]) -> ColumnElement[Any]:
     """A column by whose index rows must not be looked for, on SQLite; on PostgreSQL only text is meant.
 
     For conditions that only make sure of rows which are found otherwise: without statistics (after an import, or in a
@@ -315,41 +289,13 @@ def unindexed(column: Column[Any]) -> ColumnElement[Any]:
     return found
 
 
-class _AtMostSilent(FunctionElement[str]):
-    """See `at_most_silent`."""
-
-    inherit_cache = True
-    name = "at_most_silent"
-
-
-@compiles(_AtMostSilent, "sqlite")
-def _silent_on_sqlite(element: _AtMostSilent, compiler: Any, **options: Any) -> str:
-    return "NULL"
-
-
-@compiles(_AtMostSilent, "postgresql")
-def _silent_on_postgres(element: _AtMostSilent, compiler: Any, **options: Any) -> str:
-    milliseconds = compiler.process(element.clauses, **options)
-    return f"set_config('idle_in_transaction_session_timeout', {milliseconds}, true)"
-
-
-def at_most_silent(name: str) -> ColumnElement[str]:
-    """A column for the statement that takes a lock: PostgreSQL ends this transaction when its process says nothing for
-    as many milliseconds as the parameter `name` holds, as text."""
-    return _AtMostSilent(bindparam(name, type_=String()))
-
-
-def pairs_given(name: str) -> TableValuedAlias:
-    """Rows of `key` and `value` from one parameter that `as_given` wrote: the statement stays the same for any number
-    of them, so it is built once and its plan is kept."""
-    return _Members(bindparam(name, type_=Text())).table_valued("key", "value", name=name)
-
-
 def ids_given(name: str) -> Select[tuple[int]]:
-    """The keys of `pairs_given` as numbers, for `IN`."""
-    return select(cast(pairs_given(name).c.key, Integer()))
+    """Any number of ids, for `IN`, from one parameter that `as_given` wrote: a list of a hundred thousand would be more
+    parameters than SQLite takes."""
+    members = _Members(bindparam(name, type_=Text())).table_valued("key", "value", name=name)
+    return select(cast(members.c.key, Integer()))
 
 
-def as_given(pairs: Mapping[Any, str] | Iterable[Any]) -> str:
-    """Ids, or text by id, for a parameter of `pairs_given` or `ids_given`."""
-    return json.dumps(dict(pairs) if isinstance(pairs, Mapping) else dict.fromkeys(pairs))
+def as_given(ids: Iterable[Any]) -> str:
+    """Ids for a parameter of `ids_given`."""
+    return json.dumps(dict.fromkeys(ids))

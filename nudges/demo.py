@@ -22,7 +22,7 @@ from nudges.library.texts import ROLES
 from nudges.models.family import Family, Parent
 from nudges.models.messages import Outbox, SimulatedText
 from nudges.models.program import Lane, Program, Staff
-from nudges.outbound import planner, sender, simulated
+from nudges.outbound import planner, sender, simulated_carrier
 from nudges.wiring import Wiring
 from schedules import localtime
 
@@ -304,13 +304,13 @@ def _live(wiring: Wiring, invented: Invented, *, since: datetime, until: datetim
     alone = {step: danger.read_alone(deps.screen, body) for step, body in invented.answers.items()}
     while clock.at < until:
         planner.plan_due(then.sessions, now=clock.at, library=then.library)
-        sender.drain(then.sessions, then.channel, lane_id, clock=clock, owner="demo")
+        sender.drain(then.sessions, then.channel, lane_id, clock=clock, library=then.library, owner="demo")
         with then.sessions.begin() as session:
-            simulated.report(session, now=clock.at)
+            simulated_carrier.report(session, now=clock.at)
             _answer(session, deps, alone, parent_id, invented, answered, now=clock.at)
             clock.at = min(_next_beat(session, parent_id, clock.at), until)
     with then.sessions.begin() as session:
-        while simulated.report(session, now=until):
+        while simulated_carrier.report(session, now=until):
             pass  # the last text is on its way until nothing moves any more
 
 
@@ -326,7 +326,8 @@ def _next_beat(session: Session, parent_id: int, at: datetime) -> datetime:
 
 def _phones(wiring: Wiring, clock: _PastClock) -> PhoneChannel:
     return PhoneChannel(
-        deliver=simulated.deliver_into(wiring.sessions, clock), list_since=simulated.list_from(wiring.sessions)
+        deliver=simulated_carrier.deliver_into(wiring.sessions, clock),
+        list_since=simulated_carrier.list_from(wiring.sessions),
     )
 
 

@@ -24,7 +24,7 @@ from nudges.families import programs
 from nudges.inbound.texts import Screen
 from nudges.library import signing
 from nudges.models.program import Program
-from nudges.outbound import simulated
+from nudges.outbound import simulated_carrier
 from schedules.catalog import Library, load_library
 
 
@@ -106,8 +106,8 @@ def channel_of(settings: Settings, sessions: sessionmaker[Session], clock: Clock
     around = Surroundings(
         public_url=settings.public_url,
         stage=settings.stage,
-        deliver=simulated.deliver_into(sessions, clock),
-        list_since=simulated.list_from(sessions),
+        deliver=simulated_carrier.deliver_into(sessions, clock),
+        list_since=simulated_carrier.list_from(sessions),
     )
     return settings.account.connect(around)
 

@@ -21,11 +21,11 @@ from nudges.ledger import record
 from nudges.models.messages import Outbox
 from nudges.models.on_call import AlertPage, StaffAddress, StaffNotice
 from nudges.models.phrases import DRILL_CODE
-from nudges.models.program import Lane, Staff
+from nudges.models.program import Staff
 from nudges.models.safety import Alert
-from schedules import segments
+from nudges.outbox import queue
 
-PAGE_PRIORITY: Final = 1  # after a crisis reply, before everything else
+PAGE_PRIORITY: Final = queue.PRIORITY["staff_page"]
 PAGE_LASTS: Final = timedelta(hours=2)  # a page that could not leave for so long says nothing any more
 BURST: Final = 4  # pages to one person within a minute; after that what comes is gathered
 GATHER: Final = timedelta(seconds=60)
@@ -36,7 +36,6 @@ Row: TypeAlias = Outbox | StaffNotice
 
 # Asked while others wait for their turn, so they are built once, and worded as the outbox's indexes are: by lane
 # and priority what is queued, by time what went to nobody's parent.
-_LANE: Final = select(Lane.id).where(Lane.program_id == bindparam("program_id")).order_by(Lane.id).limit(1)
 _TEXT_WAITS: Final = (
     select(Outbox.id, Outbox.not_before)
     .where(Outbox.lane_id == bindparam("lane_id"), Outbox.priority == PAGE_PRIORITY)
@@ -114,31 +113,25 @@ def page_person(session: Session, alert: Alert, ways: Ways, *, now: datetime) ->
 
 
 def _text(session: Session, alert: Alert, person: Staff, phone: str, *, now: datetime) -> bool:
-    lane_id = session.scalar(_LANE, {"program_id": alert.program_id})
-    if lane_id is None:
+    try:
+        lane_id = queue.lane_of(session, alert.program_id)
+    except queue.NoLane:
         return False
     of = {"staff_id": person.id, "lane_id": lane_id, "since": now - GATHER}
     waiting = session.execute(_TEXT_WAITS, of).one_or_none()
     if waiting is not None and _join(session, alert, Outbox, waiting.id, waiting.not_before, person.id, now=now):
         return True
     lately = session.scalars(_TEXTS_LATELY, of).all()
-    body = text_of(alert, 1)
-    row = Outbox(
-        lane_id=lane_id,
+    page = queue.NewText(
+        category="staff_page",
+        to=phone,
+        body=text_of(alert, 1),
         staff_id=person.id,
         alert_id=alert.id,
-        category="staff_page",
-        priority=PAGE_PRIORITY,
-        to=phone,
-        body=body,
-        segments=segments.count(body).parts,
-        status="queued",
         not_before=_when(session, alert, person.id, lately, now=now),
         expires_at=now + PAGE_LASTS,
-        created_at=now,
     )
-    session.add(row)
-    session.flush()
+    row = queue.enqueue(session, page, program_id=alert.program_id, now=now)
     _link(session, alert, Outbox, row.id, person.id, now=now)
     return True
 
@@ -197,24 +190,26 @@ def _join(
     other, more = session.execute(others, {"row_id": row_id, "but": alert.id}).first() or (alert, 0)
     gravest = gravest_of([alert, other])
     values: dict[str, Any] = {"expires_at": now + PAGE_LASTS}
-    if table is Outbox:
-        body = text_of(gravest, 1 + more)
-        values |= {"segments": segments.count(body).parts}
-    else:
-        body = notice_of(gravest, 1 + more)
     if alert.severity == _EMERGENCY:
         values |= {"not_before": min(not_before, now)}
+    if table is Outbox:
+        is_joined = queue.reword(session, row_id, text_of(gravest, 1 + more), **values)
+    else:
+        is_joined = _reword_notice(session, row_id, notice_of(gravest, 1 + more), values)
+    if is_joined:
+        _link(session, alert, table, row_id, staff_id, now=now)
+    return is_joined
+
+
+def _reword_notice(session: Session, row_id: int, body: str, values: dict[str, Any]) -> bool:
     changed = session.execute(
-        update(table)
-        .where(table.id == row_id, table.status == "queued")
+        update(StaffNotice)
+        .where(StaffNotice.id == row_id, StaffNotice.status == "queued")
         .values(body=body, **values)
         .execution_options(synchronize_session=False)
     )
     assert isinstance(changed, CursorResult)
-    if changed.rowcount != 1:
-        return False
-    _link(session, alert, table, row_id, staff_id, now=now)
-    return True
+    return changed.rowcount == 1
 
 
 def _link(

@@ -55,11 +55,11 @@ def _ours(alert: Alert, texts: Sequence[Inbound]) -> ColumnElement[bool]:
 def _from_us(session: Session, ours: ColumnElement[bool], limit: int) -> list[Message]:
     rows = session.scalars(
         select(Outbox)
-        .where(ours, Outbox.reply_to_id.is_(None), Outbox.status.in_(_LEFT))
+        .where(ours, Outbox.reply_to_id.is_(None), Outbox.status.in_(_LEFT), Outbox.body.is_not(None))
         .order_by(Outbox.id.desc())
         .limit(limit)
     )
     return [
-        Message(at=row.attempted_at or row.created_at, body=row.body, is_theirs=False, status=row.status)
+        Message(at=row.attempted_at or row.created_at, body=row.body or "", is_theirs=False, status=row.status)
         for row in rows
     ]

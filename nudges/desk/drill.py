@@ -28,8 +28,8 @@ from nudges.models.on_call import AlertPage, StaffNotice
 from nudges.models.phrases import DRILL_CODE, DRILL_TEXTS, Drill
 from nudges.models.program import Lane, Program, Staff
 from nudges.models.safety import Alert, Hold
-from nudges.outbound import outbox
-from nudges.outbound.status import ACCEPTED, DELIVERED
+from nudges.outbox import queue
+from nudges.outbox.status import ACCEPTED, DELIVERED
 
 CODE: Final = DRILL_CODE  # on the alert, the page and the family's page: nobody takes it for a family
 NAME: Final = "Nobody (drill)"
@@ -152,7 +152,7 @@ def _take_reply(session: Session, parent: Parent, *, now: datetime) -> None:
     )
     for row_id in rows.all():
         reason = "a drill: nobody has this number"
-        outbox.move(session, row_id, from_status=ACCEPTED, to_status=DELIVERED, reason=reason, now=now)
+        queue.move(session, row_id, from_status=ACCEPTED, to_status=DELIVERED, reason=reason, now=now)
 
 
 def report(session: Session, drill: Drill) -> Report:

@@ -23,7 +23,7 @@ from nudges.inbound.texts import Deps
 from nudges.library import places
 from nudges.models.family import Parent
 from nudges.models.program import Program
-from nudges.outbound import lanes, planner, reconcile, sender, simulated
+from nudges.outbound import lanes, planner, reconcile, sender, simulated_carrier
 from nudges.upkeep import beats, outlook, pings
 from nudges.wiring import Wiring
 
@@ -182,13 +182,20 @@ def send_lane(wiring: Wiring, lane_id: int, turn: Turn) -> float | None:
 
 def drainer(wiring: Wiring) -> Callable[..., sender.Drained]:
     """`sender.drain`, with what this process gives it."""
-    return partial(sender.drain, wiring.sessions, wiring.channel, clock=wiring.clock, owner=wiring.owner)
+    return partial(
+        sender.drain,
+        wiring.sessions,
+        wiring.channel,
+        clock=wiring.clock,
+        library=wiring.library,
+        owner=wiring.owner,
+    )
 
 
 def _let_phones_report(wiring: Wiring) -> None:
     if wiring.settings.provider.is_simulated:
         with wiring.sessions.begin() as session:
-            simulated.report(session, now=wiring.clock.now())
+            simulated_carrier.report(session, now=wiring.clock.now())
 
 
 def watch(wiring: Wiring) -> dict[str, int]:

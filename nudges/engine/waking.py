@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session, sessionmaker
 
 from nudges.models.messages import Outbox
-from nudges.outbound.status import QUEUED
+from nudges.outbox.status import QUEUED
 
 _LANES: Final = "lanes to wake"
 

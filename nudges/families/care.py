@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 from nudges.families import consent, snapshots
 from nudges.families.consent import ConsentGiven
 from nudges.families.enrolling import EnrollError, actor, check_profile
-from nudges.families.withdrawing import withdraw_queued
 from nudges.languages import LANGUAGES
 from nudges.ledger import record
 from nudges.models.family import Family, KeyDate, Parent
 from nudges.models.program import Program
+from nudges.outbox.withdraw import withdraw_queued
 from schedules import lifecycle, localtime, profile
 
 KINDS = ("session", "break_start", "crisis_report", "court", "next_review", "consult", "visit")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,14 +15,14 @@ from nudges.db import blind_index
 from nudges.families import consent, programs, snapshots
 from nudges.families.consent import ConsentGiven
 from nudges.families.phones import to_e164
-from nudges.families.withdrawing import withdraw_queued
 from nudges.languages import LANGUAGES
 from nudges.ledger import record
 from nudges.library import signing, texts
 from nudges.models.family import Family, FamilyStaff, Parent
 from nudges.models.program import Program
-from nudges.models.sequences import Enrollment, SequenceVersion, StepOutcome
-from schedules import entry, leaving, lifecycle, localtime, profile
+from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion, StepOutcome
+from nudges.outbox.withdraw import withdraw_queued
+from schedules import entry, leaving, lifecycle, localtime, profile, values
 from schedules.policy import Policy
 from schedules.values import Drop
 
@@ -321,3 +321,36 @@ def check_profile(data: Mapping[str, Any]) -> None:
 
 def _record_consent(session: Session, parent: Parent, given: ConsentGiven, *, now: datetime) -> None:
     consent.grant(session, parent, given, now=now)
+
+
+class Offered(Mapping[str, values.Sequence]):
+    """The sequences that a program's parents may be put into now: published, and signed off as far as they must be.
+
+    A sequence is read when somebody asks for it.
+    """
+
+    def __init__(self, session: Session, program_id: int) -> None:
+        self._session, self._program_id = session, program_id
+        self._versions: dict[str, SequenceVersion | None] = {}
+
+    def version(self, key: str) -> SequenceVersion:
+        """The version that a new enrollment gets. Raises KeyError."""
+        if key not in self._versions:
+            try:
+                self._versions[key] = _signed_version(self._session, self._program_id, key)
+            except EnrollError:
+                self._versions[key] = None
+        version = self._versions[key]
+        if version is None:
+            raise KeyError(key)
+        return version
+
+    def __getitem__(self, key: str) -> values.Sequence:
+        return snapshots.sequence_of(self._session, self.version(key).id)
+
+    def __iter__(self) -> Iterator[str]:
+        keys = select(SequenceRow.key).where(SequenceRow.program_id == self._program_id).order_by(SequenceRow.key)
+        return (key for key in self._session.scalars(keys).all() if key in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

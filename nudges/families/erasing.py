@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from nudges.db import Base
 from nudges.families import snapshots
-from nudges.families.withdrawing import withdraw_queued
 from nudges.ledger import record
 from nudges.models.family import Family, ImportedParent, KeyDate, Parent
 from nudges.models.messages import Inbound, Outbox, ProviderEvent, SimulatedText
@@ -20,6 +19,7 @@ from nudges.models.on_call import CorpusText
 from nudges.models.program import Program
 from nudges.models.safety import Alert, AlertEvent, Hold, Task
 from nudges.models.sequences import Enrollment, StepOutcome
+from nudges.outbox.withdraw import withdraw_queued
 
 WHY: Final = "the parent's data was erased"
 # Tables whose rows hang on a parent's row of another table: child, its column, the table that names the parent.
@@ -170,7 +170,7 @@ def _erase_texts(session: Session, parent: Parent) -> dict[str, int]:
     _set(session, CorpusText, CorpusText.inbound_id.in_(inbound), text="", reason="")
     _set(session, ProviderEvent, ProviderEvent.outbox_id.in_(texts), raw="")
     session.execute(delete(SimulatedText).where(SimulatedText.phone_index == parent.phone_index))
-    out = _set(session, Outbox, Outbox.parent_id == parent.id, to="", body="", gate={})
+    out = _set(session, Outbox, Outbox.parent_id == parent.id, to="", body="", gate={}, basis=None)
     for row in session.scalars(select(Inbound).where(theirs)):
         row.screening = {key: row.screening[key] for key in ("level", "tier", "version") if key in row.screening}
     session.flush()

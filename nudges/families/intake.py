@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from datetime import datetime, time
 from itertools import count
 from typing import Any, Final
 
-from sqlalchemy import Table, func, select, text, true
+from sqlalchemy import Table, func, insert, select, text, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from nudges import bulk, languages, tasks
-from nudges.db import Base, Encoded, blind_index
+from nudges import languages, tasks
+from nudges.db import Base, blind_index
 from nudges.families import enrolling, programs, snapshots
 from nudges.families.intake_file import Fault, IntakeError, Row
 from nudges.ledger import record
@@ -66,7 +65,7 @@ class Start:
 
     key: str
     version: SequenceVersion
-    state: Encoded
+    state: Mapping[str, Any]
     asks: str | None  # what staff must still enter
 
 
@@ -74,8 +73,8 @@ class Start:
 class Beginning:
     """All sequences that a parent begins with, and their pace then."""
 
-    profile: Encoded
-    pace: Encoded
+    profile: Mapping[str, Any]
+    pace: Mapping[str, Any]
     starts: tuple[Start, ...]
 
 
@@ -231,12 +230,10 @@ class Beginnings:
             enrollment = enrolled.enrollment(key)
             assert enrollment is not None
             asks = entry.missing_date(sequence, enrolled)
-            starts.append(
-                Start(key=key, version=version, state=_encoded(state.enrollment_to_json(enrollment)), asks=asks)
-            )
+            starts.append(Start(key=key, version=version, state=state.enrollment_to_json(enrollment), asks=asks))
             thread = enrolled
-        pace = _encoded(state.pace_to_json(thread.pace))
-        return Beginning(profile=_encoded(row.profile), pace=pace, starts=tuple(starts)), refused
+        pace = state.pace_to_json(thread.pace)
+        return Beginning(profile=row.profile, pace=pace, starts=tuple(starts)), refused
 
     def _why_not(self, key: str, thread: values.Thread) -> str | None:
         if key not in self._unfit:
@@ -265,11 +262,6 @@ class Beginnings:
         if key not in self._live:
             self._live[key] = programs.live_version(self.session, self.program.id, key)
         return self._live[key]
-
-
-def _encoded(data: Mapping[str, Any]) -> Encoded:
-    """JSON written once, for many rows."""
-    return Encoded(json.dumps(data))
 
 
 def _thread(row: Row) -> values.Thread:
@@ -345,7 +337,8 @@ class _Storing:
     def _write(self, model: type[Base]) -> None:
         table, rows = model.__table__, self.rows[model.__tablename__]
         assert isinstance(table, Table)
-        bulk.insert_rows(self.session.connection(), table, rows)
+        if rows:
+            self.session.execute(insert(model), rows)
         if rows and model in (Family, Parent):
             _look_anew(self.session, table, len(rows))
 

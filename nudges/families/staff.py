@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import datetime
 from functools import cache
 from typing import Final
@@ -149,6 +150,17 @@ def counselors_of(session: Session, family_id: int) -> list[Staff]:
             .order_by(Staff.id)
         )
     )
+
+
+def first_names(session: Session, family_ids: Collection[int]) -> dict[int, str]:
+    """How texts call the counselor of each family who has the longest account."""
+    rows = session.execute(
+        select(FamilyStaff.family_id, Staff.name)
+        .join(Staff, Staff.id == FamilyStaff.staff_id)
+        .where(FamilyStaff.family_id.in_(family_ids), Staff.is_active)
+        .order_by(Staff.id.desc())
+    )
+    return {family_id: name.split()[0] for family_id, name in rows}
 
 
 def _record_assignment(session: Session, family: Family, staff: Staff, action: str, *, by: str, now: datetime) -> None:

@@ -44,7 +44,8 @@ class Entry:
     """One line of a parent's timeline.
 
     `status` is the outbox's, an outcome's, or how a text from the parent was handled; `reason` says why in words;
-    `window` is the calm time that a planned talk is ahead of.
+    `window` is the calm time that a planned talk is ahead of. A text whose words are not made yet has no `body`, and
+    tells what it is `about`.
     """
 
     at: datetime
@@ -55,6 +56,7 @@ class Entry:
     reason: str = ""
     sequence: str | None = None
     step: str | None = None
+    about: str = ""
     category: str | None = None
     segments: int = 0
     actor: str | None = None
@@ -127,12 +129,20 @@ def _texts(session: Session, parent: Parent) -> Iterable[Entry]:
             body=row.body,
             status=row.status,
             reason=row.status_reason or "",
+            about=_about(session, row) if row.body is None else "",
             sequence=sequence,
             step=row.step_id,
             category=row.category,
-            segments=row.segments,
+            segments=row.segments or 0,
             outbox_id=row.id,
         )
+
+
+def _about(session: Session, row: Outbox) -> str:
+    """What a text is about whose words are not made yet."""
+    sequence = snapshots.sequence_of(session, row.version_id) if row.version_id is not None else None
+    step = sequence.step(row.step_id or "") if sequence is not None else None
+    return step.intent if step is not None else "A question about going on"
 
 
 def _answers(session: Session, parent: Parent) -> Iterable[Entry]:

@@ -16,7 +16,7 @@ from nudges.models.program import Program
 from schedules import fillings
 from schedules.catalog import Idea
 from schedules.policy import Policy
-from schedules.values import Thread
+from schedules.values import Proposal, Thread
 
 # The core's words for dates, hours and small ideas, for callers that write a sentence of their own.
 date_words = fillings.date_words
@@ -35,11 +35,7 @@ def values_for(
 ) -> dict[str, str]:
     """Every placeholder that has a value. What is missing makes rendering fail by name, never an empty word."""
     program = session.get_one(Program, parent.program_id)
-    people = People(
-        org=program.name,
-        staff=_first_name(session, parent.family_id),
-        places=places.directory(session, program, now=now),
-    )
+    people = PeopleOf(session, [parent], now=now).of(parent)
     return values_of(people, thread, snapshots.policy_of(program), now, ideas=ideas)
 
 
@@ -52,6 +48,23 @@ class People:
     places: Directory = field(default_factory=Directory)
 
 
+class PeopleOf:
+    """`People` of some parents' families, read in a query for each program and one for all counselors."""
+
+    def __init__(self, session: Session, parents: Sequence[Parent], *, now: datetime) -> None:
+        self._session, self._now = session, now
+        self._staff = staff.first_names(session, {parent.family_id for parent in parents})
+        self._programs: dict[int, tuple[str, Directory]] = {}
+
+    def of(self, parent: Parent) -> People:
+        """Who writes to this parent."""
+        if parent.program_id not in self._programs:
+            program = self._session.get_one(Program, parent.program_id)
+            self._programs[program.id] = program.name, places.directory(self._session, program, now=self._now)
+        org, directory = self._programs[parent.program_id]
+        return People(org=org, staff=self._staff.get(parent.family_id, ""), places=directory)
+
+
 def values_of(
     people: People,
     thread: Thread,
@@ -61,14 +74,10 @@ def values_of(
     ideas: Sequence[Idea] = (),
     session_at: datetime | None = None,
     wanted: Collection[str] = fillings.LOOKED_FOR,
+    proposal: Proposal | None = None,
 ) -> dict[str, str]:
     """The same for a caller that has read everything already. `session_at`: the session that the text is about;
-    `wanted`: what the text asks for (see fillings.of_thread)."""
+    `wanted`: what the text asks for; `proposal`: the planned text (see fillings.of_thread)."""
     found = {"org": people.org, "staff": people.staff, **people.places.values(thread.profile)}
-    found |= fillings.of_thread(thread, policy, now, ideas=ideas, session_at=session_at, wanted=wanted)
+    found |= fillings.of_thread(thread, policy, now, ideas=ideas, session_at=session_at, wanted=wanted, proposal=proposal)
     return {name: words for name, words in found.items() if words}
-
-
-def _first_name(session: Session, family_id: int) -> str:
-    counselors = staff.counselors_of(session, family_id)
-    return counselors[0].name.split()[0] if counselors else ""

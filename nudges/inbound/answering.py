@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from nudges.alerts import holds, raising
 from nudges.families import care, enrolling, programs, snapshots, wording
-from nudges.families.withdrawing import withdraw_queued
 from nudges.inbound import danger, inbox, saying
 from nudges.inbound.texts import Handled, Received
 from nudges.ledger import record
@@ -21,6 +20,7 @@ from nudges.library import signing
 from nudges.library import texts as library_texts
 from nudges.models.family import Parent
 from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion, StepOutcome
+from nudges.outbox.withdraw import withdraw_queued
 from schedules import answers, localtime, pacing, render
 from schedules.answers import End, Outcome, Reply, Start
 from schedules.values import Sequence, Texts, Thread

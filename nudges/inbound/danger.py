@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import holds, paging, raising
@@ -19,10 +18,10 @@ from nudges.families import care
 from nudges.inbound import inbox, saying
 from nudges.inbound.past import Past
 from nudges.inbound.texts import Handled, Received, Screen
-from nudges.models.messages import Outbox, OutboxEvent
-from nudges.models.program import Lane
+from nudges.models.messages import Outbox
 from nudges.models.safety import Alert, AlertEvent
-from schedules import localtime, segments
+from nudges.outbox import queue
+from schedules import localtime
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,6 @@ WINDOW_LASTS: Final = timedelta(minutes=3)
 SHORT_REPLY_EVERY: Final = timedelta(minutes=5)
 SAFETY_QUESTION_LASTS: Final = timedelta(hours=24)
 REPLY_LASTS: Final = timedelta(hours=1)
-_LANE: Final = select(Lane.id).where(Lane.program_id == bindparam("program_id")).order_by(Lane.id).limit(1)
 
 
 def read_alone(screen: Screen, text: str) -> Screening:
@@ -201,35 +199,18 @@ def _somebody_was_paged(session: Session, alert: Alert) -> bool:
 
 def _record_reply(received: Received, body: str, alert: Alert) -> str | None:
     """The reply as an outbox row that is already on its way; its receipts find it by the attempt."""
-    session, parent = received.session, received.sender.parent
-    lane_id = session.scalar(_LANE, {"program_id": received.sender.program.id})
-    if lane_id is None:
-        return None
-    row = Outbox(
-        lane_id=lane_id,
-        parent_id=parent.id if parent is not None else None,
-        reply_to_id=received.row.id,
-        alert_id=alert.id,
+    parent = received.sender.parent
+    reply = queue.NewText(
         category="crisis_reply",
-        priority=0,
         to=received.incoming.from_number,
         body=body,
         language=saying.language(received),
-        segments=segments.count(body).parts,
-        status="accepted",
-        status_reason="sent in the response to their text",
-        attempt_id=uuid.uuid4().hex,
-        attempts=1,
-        attempted_at=received.now,
-        not_before=received.now,
+        parent_id=parent.id if parent is not None else None,
+        reply_to_id=received.row.id,
+        alert_id=alert.id,
         expires_at=received.now + REPLY_LASTS,
-        created_at=received.now,
     )
-    session.add(row)
-    session.flush()
-    why = row.status_reason or ""
-    session.add(OutboxEvent(outbox_id=row.id, from_status="sending", to_status="accepted", reason=why, at=received.now))
-    return row.attempt_id
+    return queue.enter_answered(received.session, reply, program_id=received.sender.program.id, now=received.now)
 
 
 def note_in_episode(received: Received) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.exc import DataError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -27,7 +27,8 @@ from nudges.inbound.texts import Deps, IncomingText
 from nudges.models.family import Parent
 from nudges.models.messages import Inbound, Outbox
 from nudges.models.program import Program
-from nudges.outbound import outbox
+from nudges.outbox import queue
+from nudges.outbox.status import ACCEPTED, QUEUED
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ def _handle(session: Session, kept: Kept, alone: Screening, *, deps: Deps, now: 
         if attempt is None:
             _queue(session, row, text, now=now)
         elif not kept.was_answered:
-            _queue_crisis_reply(session, attempt)
+            _queue_crisis_reply(session, attempt, now=now)
 
 
 def _queue(session: Session, row: Inbound, text: str, *, now: datetime) -> None:
@@ -145,7 +146,7 @@ def _queue(session: Session, row: Inbound, text: str, *, now: datetime) -> None:
     parent = session.get(Parent, row.parent_id) if row.parent_id is not None else None
     if parent is None:
         return
-    late = outbox.NewText(
+    late = queue.NewText(
         category="reply",
         to=parent.phone,
         body=text,
@@ -154,17 +155,15 @@ def _queue(session: Session, row: Inbound, text: str, *, now: datetime) -> None:
         reply_to_id=row.id,
         expires_at=now + LATE_REPLY_LASTS,
     )
-    outbox.enqueue(session, late, program_id=parent.program_id, now=now)
+    queue.enqueue(session, late, program_id=parent.program_id, now=now)
 
 
-def _queue_crisis_reply(session: Session, attempt: str) -> None:
+def _queue_crisis_reply(session: Session, attempt: str, *, now: datetime) -> None:
     """Nothing went back when it came in: the row that would have said so becomes one to send."""
-    session.execute(
-        update(Outbox)
-        .where(Outbox.attempt_id == attempt)
-        .values(status="queued", status_reason="late: the database was away", attempt_id=None, attempts=0)
-        .execution_options(synchronize_session=False)
-    )
+    outbox_id = session.scalar(select(Outbox.id).where(Outbox.attempt_id == attempt))
+    if outbox_id is not None:
+        reason = "late: the database was away"
+        queue.move(session, outbox_id, from_status=ACCEPTED, to_status=QUEUED, reason=reason, now=now, attempts=0)
 
 
 def _tell_staff(sessions: sessionmaker[Session], *, now: datetime) -> None:

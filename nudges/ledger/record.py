@@ -13,7 +13,6 @@ from typing import Any, Final
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from nudges import bulk
 from nudges.models.safety import LedgerEntry
 
 GENESIS: Final = "genesis"  # what the first entry follows
@@ -25,8 +24,6 @@ _TURN: Final = select(func.pg_advisory_xact_lock(_LOCK))
 _NEWEST: Final = select(LedgerEntry.hash).order_by(LedgerEntry.id.desc()).limit(1)
 # As a table: the ORM would send entries with and without a parent one by one.
 _LEDGER: Final = LedgerEntry.metadata.tables[LedgerEntry.__tablename__]
-_ADDED: Final = insert(_LEDGER)
-_FEW: Final = 20  # entries; more are a batch's
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -56,10 +53,7 @@ def append_all(session: Session, entries: Sequence[Entry]) -> None:
         newest = _fingerprint(previous, columns)
         rows.append({**columns, "previous_hash": previous, "hash": newest})
         previous = newest
-    if len(rows) <= _FEW:
-        session.connection().execute(_ADDED, rows)
-    else:
-        bulk.insert_rows(session.connection(), _LEDGER, rows)
+    session.connection().execute(insert(_LEDGER), rows)
 
 
 @contextmanager

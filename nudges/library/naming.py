@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Final
 
 from sqlalchemy import Text, select, type_coerce
 from sqlalchemy.orm import Session
 
-from nudges.db import as_given, ids_given, unseal
+from nudges.db import unseal
 from nudges.library import places
 from nudges.models.family import FamilyStaff, Parent
 from nudges.models.program import Program, Staff
 from schedules.lint.naming import is_named
 
 NAMED = "Not sent: the text holds a name of this family."
-_NAMES: Final = (
-    select(Parent.family_id, type_coerce(Parent.name, Text()))
-    .where(Parent.family_id.in_(ids_given("families")))
-    .order_by(Parent.id)
-)
 
 
 def names_by_family(session: Session, family_ids: Collection[int]) -> Mapping[int, tuple[str, ...]]:
     """The stored names of all parents of each family. One query."""
     found: defaultdict[int, list[str]] = defaultdict(list)
-    for family_id, name in session.connection().execute(_NAMES, {"families": as_given(family_ids)}):
-        found[family_id].append(unseal(name))
+    names = select(Parent.family_id, Parent.name).where(Parent.family_id.in_(family_ids)).order_by(Parent.id)
+    for family_id, name in session.execute(names):
+        found[family_id].append(name)
     return {family_id: tuple(names) for family_id, names in found.items()}
 
 

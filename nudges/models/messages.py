@@ -26,10 +26,11 @@ STATUSES = (
 
 
 class Outbox(Base):
-    """One text to one phone, rendered and pinned. One row per step and cycle: the database refuses a second.
+    """One text to one phone. One row per step and cycle: the database refuses a second.
 
     `priority`: 0 crisis reply, 1 staff page, 2 reply to a parent, 5 nudge. `gate` is what the gate needs to be
-    asked again (schedules.values.Proposal as JSON); empty for texts that no gate may stop.
+    asked again (schedules.values.Proposal as JSON); empty for texts that no gate may stop. A nudge waits without `body`
+    and `segments`, which are made when it is handed over; `basis` is what it was planned on (schedules.state.basis).
     """
 
     __tablename__ = "outbox"
@@ -79,10 +80,11 @@ class Outbox(Base):
     category: Mapped[str]
     priority: Mapped[int] = mapped_column(default=5)
     to: Mapped[str] = mapped_column(Sealed())
-    body: Mapped[str] = mapped_column(Sealed())
+    body: Mapped[str | None] = mapped_column(Sealed())
     language: Mapped[str] = mapped_column(default="en")
-    segments: Mapped[int]
+    segments: Mapped[int | None]
     gate: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    basis: Mapped[str | None]
     status: Mapped[str] = mapped_column(default="queued")
     status_reason: Mapped[str | None]
     attempt_id: Mapped[str | None] = mapped_column(unique=True)

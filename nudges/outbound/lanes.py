@@ -11,70 +11,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, case, func, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
-from nudges.db import at_most_silent
 from nudges.models.messages import Outbox
 from nudges.models.program import Lane
-from nudges.outbound import outbox, purse
-from nudges.outbound.status import ACCEPTED, QUEUED, SENDING, SENT, UNKNOWN
+from nudges.outbound import rate_limit
+from nudges.outbox import queue
+from nudges.outbox.status import SENDING, UNKNOWN
 
 LEASE: Final = timedelta(seconds=10)  # a dead machine's lane is taken over after so long
 SILENT_MS: Final = "8000"  # then PostgreSQL lets go of a lane that is locked: less than a lease, so it is free by then
 BURST_SECONDS: Final = 0.2  # how many seconds' worth of segments a rested lane may send at once
 FIRST_LOOK: Final = timedelta(seconds=90)  # after an attempt whose end nobody knows; a callback often comes by then
-
-_LANES: Final[Table] = Lane.metadata.tables[Lane.__tablename__]
-_LOOK: Final = (
-    select(
-        _LANES.c.token,
-        _LANES.c.paused_until,
-        _LANES.c.segments_per_second,
-        _LANES.c.tokens,
-        _LANES.c.tokens_at,
-        at_most_silent("silent"),
-    )
-    .where(_LANES.c.id == bindparam("lane"))
-    # Not a key lock: who queues a text on the lane need not wait for us. Nor do we wait, with texts that we have
-    # settled in our hands: whoever changes the lane at this instant takes it over, or has it rest.
-    .with_for_update(key_share=True, skip_locked=True)
-)
-_KEEP: Final = (
-    update(_LANES)
-    .where(_LANES.c.id == bindparam("lane"))
-    .values(lease_until=bindparam("until"), tokens=bindparam("left"), tokens_at=bindparam("now"))
-)
-
-_OUTBOX: Final[Table] = Outbox.metadata.tables[Outbox.__tablename__]
-# Spelled out, or the partial index of what is on its way is not seen. Hardly a text arrives within its second.
-_ON_ITS_WAY: Final = [literal(status, literal_execute=True) for status in (ACCEPTED, SENDING, SENT, UNKNOWN)]
-_BEGUN: Final = (
-    select(_OUTBOX.c.attempted_at, func.sum(_OUTBOX.c.segments))
-    .where(
-        _OUTBOX.c.status.in_(_ON_ITS_WAY),
-        _OUTBOX.c.attempted_at > bindparam("since"),
-        _OUTBOX.c.lane_id == bindparam("lane"),
-    )
-    .group_by(_OUTBOX.c.attempted_at)
-    .order_by(_OUTBOX.c.attempted_at)
-)
-# Asked at every beat: built once. The status is spelled out, or the partial index is not seen.
-_FIRST: Final = select(func.min(_OUTBOX.c.not_before)).where(
-    _OUTBOX.c.lane_id == _LANES.c.id, _OUTBOX.c.status == literal(QUEUED, literal_execute=True)
-)
-_FIRST_URGENT: Final = _FIRST.where(_OUTBOX.c.priority <= max(outbox.PRIORITY[urgent] for urgent in outbox.URGENT))
-_TURNS: Final = select(
-    _LANES.c.id,
-    _LANES.c.lease_until,
-    _LANES.c.tokens,
-    _LANES.c.tokens_at,
-    _LANES.c.segments_per_second,
-    _FIRST.scalar_subquery(),
-    _FIRST_URGENT.scalar_subquery(),
-).where(or_(_LANES.c.paused_until.is_(None), _LANES.c.paused_until <= bindparam("now")))
-_TURN: Final = _TURNS.where(_LANES.c.id == bindparam("lane"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,13 +55,25 @@ def turns(session: Session, now: datetime, *, lane_id: int | None = None) -> dic
     A moment that is not after `now` says that it may be drained now. A lane with nothing queued is left out, unless
     somebody holds it: once that lease is over, its holder has died, and what it was sending must be looked up.
     """
-    asked = {"now": now} if lane_id is None else {"now": now, "lane": lane_id}
-    rows = session.connection().execute(_TURNS if lane_id is None else _TURN, asked)
+    first = select(func.min(Outbox.not_before)).where(Outbox.lane_id == Lane.id, queue.IS_QUEUED)
+    first_urgent = first.where(Outbox.priority <= max(queue.PRIORITY[urgent] for urgent in queue.URGENT))
+    asked = select(
+        Lane.id,
+        Lane.lease_until,
+        Lane.tokens,
+        Lane.tokens_at,
+        Lane.segments_per_second,
+        first.scalar_subquery(),
+        first_urgent.scalar_subquery(),
+    ).where(_rested(now))
+    if lane_id is not None:
+        asked = asked.where(Lane.id == lane_id)
+    rows = session.execute(asked)
     found = {}
-    for id_, lease_until, tokens, tokens_at, pace, first, urgent in rows:
+    for id_, lease_until, tokens, tokens_at, pace, waits_since, urgent in rows:
         moments = [moment for moment in (lease_until, urgent) if moment is not None]
-        if first is not None:
-            moments.append(max(first, _paid_for_at(tokens, tokens_at, pace=pace, now=now)))
+        if waits_since is not None:
+            moments.append(max(waits_since, _paid_for_at(tokens, tokens_at, pace=pace, now=now)))
         if moments:
             found[id_] = min(moments)
     return found
@@ -119,7 +81,7 @@ def turns(session: Session, now: datetime, *, lane_id: int | None = None) -> dic
 
 def _paid_for_at(tokens: float, tokens_at: datetime | None, *, pace: float, now: datetime) -> datetime:
     """When the bucket holds a segment again; now, if the clock was set back since: whoever drains counts from then."""
-    if tokens_at is not None and tokens_at > now + purse.SECOND:
+    if tokens_at is not None and tokens_at > now + rate_limit.SECOND:
         return now
     return now + timedelta(seconds=max(0.0, 1.0 - filled(tokens, tokens_at, pace=pace, now=now)) / pace)
 
@@ -158,19 +120,16 @@ def take(session: Session, lane_id: int, *, owner: str, now: datetime) -> Lease 
 
 
 def _disown(session: Session, lease: Lease, *, now: datetime) -> None:
-    orphans = select(Outbox.id).where(
-        Outbox.lane_id == lease.lane_id, outbox.is_on_its_way(SENDING), Outbox.claimed_by != lease.name
+    orphans = (Outbox.lane_id == lease.lane_id, queue.is_on_its_way(SENDING), Outbox.claimed_by != lease.name)
+    queue.move_all(
+        session,
+        orphans,
+        from_status=SENDING,
+        to_status=UNKNOWN,
+        reason="whoever was sending it has lost the lane",
+        now=now,
+        not_before=now + FIRST_LOOK,
     )
-    for outbox_id in session.scalars(orphans).all():
-        outbox.move(
-            session,
-            outbox_id,
-            from_status=SENDING,
-            to_status=UNKNOWN,
-            reason="whoever was sending it has lost the lane",
-            now=now,
-            not_before=now + FIRST_LOOK,
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,7 +145,15 @@ def look_into(session: Session, lease: Lease, *, now: datetime) -> Bucket | None
 
     None when the lane was taken over, must rest, or is being changed by somebody: stop at once.
     """
-    lane = session.connection().execute(_LOOK, {"lane": lease.lane_id, "silent": SILENT_MS}).one_or_none()
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.set_config("idle_in_transaction_session_timeout", SILENT_MS, True)))
+    lane = session.execute(
+        select(Lane.token, Lane.paused_until, Lane.segments_per_second, Lane.tokens, Lane.tokens_at)
+        .where(Lane.id == lease.lane_id)
+        # Not a key lock: who queues a text on the lane need not wait for us. Nor do we wait, with texts that we have
+        # settled in our hands: whoever changes the lane at this instant takes it over, or has it rest.
+        .with_for_update(key_share=True, skip_locked=True)
+    ).one_or_none()
     if lane is None or lane.token != lease.token or (lane.paused_until is not None and lane.paused_until > now):
         return None
     pace = lane.segments_per_second
@@ -195,8 +162,12 @@ def look_into(session: Session, lease: Lease, *, now: datetime) -> Bucket | None
 
 def keep(session: Session, lease: Lease, *, tokens: float, now: datetime) -> None:
     """Keep a lane that was just looked into, with what its bucket holds now."""
-    kept = {"lane": lease.lane_id, "until": now + LEASE, "left": tokens, "now": now}
-    session.connection().execute(_KEEP, kept)
+    session.execute(
+        update(Lane)
+        .where(Lane.id == lease.lane_id)
+        .values(lease_until=now + LEASE, tokens=tokens, tokens_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def renew(session: Session, lease: Lease, *, now: datetime) -> Bucket | None:
@@ -228,8 +199,14 @@ def filled(tokens: float, tokens_at: datetime | None, *, pace: float, now: datet
 
 def begun_lately(session: Session, lane_id: int, *, now: datetime) -> list[tuple[datetime, int]]:
     """Segments that were begun on a lane within the last second, by their moment: whoever drained it then."""
-    rows = session.connection().execute(_BEGUN, {"lane": lane_id, "since": now - purse.SECOND})
-    return [(at, segments) for at, segments in rows]
+    rows = session.execute(
+        select(Outbox.attempted_at, func.sum(Outbox.segments))
+        # Hardly a text arrives within its second.
+        .where(queue.ON_ITS_WAY, Outbox.attempted_at > now - rate_limit.SECOND, Outbox.lane_id == lane_id)
+        .group_by(Outbox.attempted_at)
+        .order_by(Outbox.attempted_at)
+    )
+    return [(at, segments or 0) for at, segments in rows if at is not None]
 
 
 def release(session: Session, lease: Lease) -> None:

@@ -1,48 +1,36 @@
-"""What must never go out, whatever planned it: an unsigned text, a name of the family, words that carriers filter.
+"""What must never go out, whatever planned it: an unsigned text, words that carriers filter.
 
 Asked just before the call, beside the gate. The gate knows moments and holds; it is pure, and what is signed and what
-people are called stands in the database.
+carriers refuse stands in the database. Words that carriers filter are told at the first time, and held back from the
+second until somebody has looked: the open alert is the switch, resolving it lets the step go again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
 from sqlalchemy.orm import Session
 
 from nudges import tasks
-from nudges.db import unseal
-from nudges.families.readings import Reading
-from nudges.library import naming, signing, texts
+from nudges.alerts import paging
+from nudges.library import signing, texts
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
+from nudges.models.safety import Alert
 from nudges.models.sequences import SequenceRow, SequenceVersion
-from nudges.outbound import filtered
-from nudges.outbound.outbox import Queued
-from schedules.values import Kind, Proposal
+from schedules import state
+from schedules.values import Kind
 
-_AUTOMATED: Final = frozenset(("nudge", "reply", "system"))  # not a person's own words, never an answer to danger
+AUTOMATED: Final = frozenset(("nudge", "reply", "system"))  # not a person's own words, never an answer to danger
+_HELD_BACK: Final = "Held back: carriers filter step"
 
 
-def objections(
-    session: Session,
-    rows: Sequence[Queued],
-    parents: Mapping[int, Reading],
-    proposals: Mapping[int, Proposal],
-    *,
-    held: Set[str],
-) -> dict[int, str]:
-    """Why a text must not go, by its id; nothing for texts that may.
-
-    `proposals` are of those with a gate, by id; `held` are the steps that `filtered.held_back` has found.
-    """
-    found = filtered.objections(rows, held)
-    found |= _unsigned(session, [row for row in rows if row.id in proposals and _is_gated(proposals[row.id])])
-    automated = [row for row in rows if row.category in _AUTOMATED and row.parent_id in parents and row.id not in found]
-    return found | _naming(session, automated, parents)
+def objections(session: Session, rows: Sequence[Outbox]) -> dict[int, str]:
+    """Why a text must not go, by its id; nothing for texts that may."""
+    return _filtered(session, rows) | _unsigned(session, [row for row in rows if _is_gated(row)])
 
 
 def tell_staff(session: Session, row: Outbox, why: str, *, now: datetime) -> None:
@@ -53,11 +41,14 @@ def tell_staff(session: Session, row: Outbox, why: str, *, now: datetime) -> Non
     tasks.ask_about(session, parent, kind="step", words=f"{row.step_id or 'A reply'}: {why}", now=now)
 
 
-def _is_gated(proposal: Proposal) -> bool:
+def _is_gated(row: Outbox) -> bool:
+    if not row.gate:
+        return False
+    proposal = state.proposal_from_json(row.gate)
     return proposal.sequence in texts.GATED or proposal.kind is Kind.CRISIS
 
 
-def _unsigned(session: Session, rows: Sequence[Queued]) -> dict[int, str]:
+def _unsigned(session: Session, rows: Sequence[Outbox]) -> dict[int, str]:
     waiting = {version_id: _waiting_steps(session, version_id) for version_id in {row.version_id for row in rows}}
     return {
         row.id: f"Not sent: {row.step_id} is not signed off. {waiting[row.version_id][row.step_id]}."
@@ -76,16 +67,42 @@ def _waiting_steps(session: Session, version_id: int | None) -> dict[str | None,
     if found is None:
         return {}
     states = signing.waiting(session, found.program_id, texts.of_sequence(found.key, found.yaml))
-    return {state.text.step: signing.in_words([state]) for state in states}
+    return {one.text.step: signing.in_words([one]) for one in states}
 
 
-def _naming(session: Session, rows: Sequence[Queued], parents: Mapping[int, Reading]) -> dict[int, str]:
-    found = {}
-    for row in rows:
-        parent = parents[row.parent_id] if row.parent_id is not None else None
-        if parent is None:
-            continue
-        names = [unseal(name) for name in parent.family_names]
-        if naming.names_somebody(session, row.body, family_id=parent.family_id, names=names):
-            found[row.id] = naming.NAMED
-    return found
+# ---------------------------------------------------------------- words that carriers filter
+
+
+def note_filtered(session: Session, row: Outbox, *, program_id: int, now: datetime) -> None:
+    """A text of this step was filtered."""
+    if row.step_id is None:
+        return
+    once, again = _once(row), _again(row)
+    title = again if paging.open_system_alert(session, program_id, once) is not None else once
+    why = "Carriers refuse its words. Mend the step, or resolve this to let it go again."
+    paging.raise_system_alert(session, program_id, title=title, why=why, now=now)
+
+
+def _filtered(session: Session, rows: Sequence[Outbox]) -> dict[int, str]:
+    """Texts of steps that were filtered more than once, and nobody has looked since."""
+    held = set(
+        session.scalars(
+            select(Alert.title).where(
+                # The word is spelled out, or the partial index of what is open is not seen.
+                Alert.status != literal("resolved", literal_execute=True),
+                Alert.level == "system",
+                Alert.title.startswith(_HELD_BACK),
+            )
+        )
+    )
+    if not held:
+        return {}
+    return {row.id: f"Not sent: carriers filter the words of {row.step_id}." for row in rows if _again(row) in held}
+
+
+def _once(row: Outbox) -> str:
+    return f"Carriers filtered a text of step {row.step_id} (version {row.version_id})"
+
+
+def _again(row: Outbox) -> str:
+    return f"{_HELD_BACK} {row.step_id} (version {row.version_id})"

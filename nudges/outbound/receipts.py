@@ -1,4 +1,4 @@
-"""What providers report after the call: kept as it came, then one move along the status table, or none."""
+"""What the provider says, as the answer to the call or later: kept as it came, then one move or none."""
 
 from __future__ import annotations
 
@@ -6,45 +6,30 @@ import json
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
 
-from sqlalchemy import Integer, Table, bindparam, cast, exists, select, update
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, sessionmaker
 
-from nudges.channels.base import Accepted, Action, Receipt
-from nudges.db import as_given, pairs_given, unindexed
+from nudges.channels.base import Accepted, Action, ChannelError, Receipt
 from nudges.families import snapshots
 from nudges.models.messages import Outbox, ProviderEvent
-from nudges.outbound import endings, outbox, refusals
-from nudges.outbound.refusals import Refusal
-from nudges.outbound.status import (
+from nudges.outbound import error_policy, lanes, undelivered
+from nudges.outbound.error_policy import Refusal
+from nudges.outbox import queue
+from nudges.outbox.status import (
     ACCEPTED,
     EXPIRED,
     FAILED,
-    QUEUED,
     SENDING,
     UNDELIVERED,
+    UNKNOWN,
     may_move,
     of_provider,
 )
 
 logger = logging.getLogger(__name__)
-
-_OUTBOX: Final[Table] = Outbox.metadata.tables[Outbox.__tablename__]
-_PROVIDER_EVENTS: Final[Table] = Outbox.metadata.tables[ProviderEvent.__tablename__]
-_ACCEPTED: Final = pairs_given("accepted")  # provider id by outbox id
-_ADOPT: Final = (
-    update(_OUTBOX)
-    .where(
-        _OUTBOX.c.id == cast(_ACCEPTED.c.key, Integer()),
-        unindexed(_OUTBOX.c.status) == SENDING,
-        unindexed(_OUTBOX.c.provider_id).is_(None),
-        ~exists().where(_PROVIDER_EVENTS.c.provider_id == _ACCEPTED.c.value, _PROVIDER_EVENTS.c.outbox_id.is_(None)),
-    )
-    .values(status=ACCEPTED, status_reason=bindparam("why"), provider_id=_ACCEPTED.c.value)
-    .returning(_OUTBOX.c.id)
-)
 
 
 def apply(session: Session, receipt: Receipt, *, now: datetime) -> bool:
@@ -58,7 +43,7 @@ def apply(session: Session, receipt: Receipt, *, now: datetime) -> bool:
     if row is None or not is_new:
         return False
     if row.provider_id is None:
-        _set_provider_id(session, row.id, receipt.provider_id)
+        queue.set_provider_id(session, row.id, receipt.provider_id)
     return learn(session, row, receipt.status, receipt.error_code, receipt.action, now=now)
 
 
@@ -77,7 +62,7 @@ def adopt(
 
     A callback may have been faster and the text be back in the queue by now: then this id is of a try that is over.
     """
-    _set_provider_id(session, outbox_id, provider_id)
+    queue.set_provider_id(session, outbox_id, provider_id)
     row = session.get_one(Outbox, outbox_id, populate_existing=True)
     if row.provider_id != provider_id:
         return False
@@ -94,17 +79,6 @@ def adopt(
         failure = Action(event.action) if event.action else None
         moved |= learn(session, row, event.status, event.error_code or None, failure, now=now)
     return moved
-
-
-def adopt_all(session: Session, accepted: Mapping[int, Accepted], *, reason: str, now: datetime) -> dict[int, Accepted]:
-    """`adopt` for a batch, by outbox id. Returns what is not plain: a callback was faster, or came before we knew
-    the provider's id, or the provider says more than "accepted". Those are for `adopt`, each in its own transaction.
-    """
-    plain = {id_: one.provider_id for id_, one in accepted.items() if of_provider(one.status) == ACCEPTED}
-    given = {"accepted": as_given(plain), "why": reason}
-    moved = set(session.connection().scalars(_ADOPT, given).all()) if plain else set()
-    outbox.note_moves(session, sorted(moved), from_status=SENDING, to_status=ACCEPTED, reason=reason, now=now)
-    return {id_: one for id_, one in accepted.items() if id_ not in moved}
 
 
 def _row_of(session: Session, receipt: Receipt) -> Outbox | None:
@@ -141,15 +115,6 @@ def _keep(session: Session, receipt: Receipt, row: Outbox | None, *, now: dateti
     return stored is not None
 
 
-def _set_provider_id(session: Session, outbox_id: int, provider_id: str) -> None:
-    session.execute(
-        update(Outbox)
-        .where(Outbox.id == outbox_id, Outbox.provider_id.is_(None), Outbox.status != QUEUED)
-        .values(provider_id=provider_id, looks=0)
-        .execution_options(synchronize_session=False)
-    )
-
-
 def learn(
     session: Session,
     row: Outbox,
@@ -171,13 +136,96 @@ def learn(
         _heed_late(session, row, action, now=now)
         return False
     if to_status not in (FAILED, UNDELIVERED, EXPIRED):
-        return outbox.move(session, row.id, from_status=row.status, to_status=to_status, reason=reason, now=now)
+        return queue.move(session, row.id, from_status=row.status, to_status=to_status, reason=reason, now=now)
     refusal = Refusal(action=action or Action.ALERT, code=code)
     was = row.status
-    refusals.take(session, row, refusal, from_status=was, to_status=to_status, now=now, words=reason)
+    error_policy.take(session, row, refusal, from_status=was, to_status=to_status, now=now, words=reason)
     return session.get_one(Outbox, row.id, populate_existing=True).status != was
 
 
 def _heed_late(session: Session, row: Outbox, action: Action | None, *, now: datetime) -> None:
     if action is not None and row.parent_id is not None:
-        endings.heed(session, snapshots.locked(session, row.parent_id), action, now=now)
+        undelivered.heed(session, snapshots.locked(session, row.parent_id), action, now=now)
+
+
+# ---------------------------------------------------------------- the answer to the call
+
+
+def settle_all(sessions: sessionmaker[Session], made: Mapping[int, Accepted | ChannelError], *, now: datetime) -> bool:
+    """Record what calls led to, by outbox id: what was simply accepted in one transaction, all else in one of its own.
+
+    False when the lane must rest now. One that cannot be recorded stays `sending`, and reconciliation finds it.
+    """
+    accepted = {id_: outcome for id_, outcome in made.items() if isinstance(outcome, Accepted)}
+    others: dict[int, Accepted | ChannelError] = {}
+    if accepted:
+        others |= _accept_alone(sessions, accepted, now)
+    others |= {id_: outcome for id_, outcome in made.items() if isinstance(outcome, ChannelError)}
+    goes_on = True
+    for id_, outcome in others.items():
+        with sessions.begin() as session:
+            goes_on &= settle(session, session.get_one(Outbox, id_), outcome, now=now)
+    return goes_on
+
+
+def _accept_alone(
+    sessions: sessionmaker[Session], accepted: Mapping[int, Accepted], now: datetime
+) -> Mapping[int, Accepted]:
+    """The ones that are left for a transaction of their own; all of them when the one for all falls."""
+    try:
+        with sessions.begin() as session:
+            return accept(session, accepted, now=now)
+    except IntegrityError:
+        logger.warning("a batch is settled one by one", extra={"action": "settle"})
+        return accepted
+
+
+def accept(session: Session, accepted: Mapping[int, Accepted], *, now: datetime) -> dict[int, Accepted]:
+    """`adopt` for what was simply accepted, by outbox id. The ones that are left need a transaction each: a callback
+    was faster, or came before we knew the provider's id, or the provider says more than "accepted".
+
+    IntegrityError when one of them cannot be recorded: nothing of this transaction may stay then.
+    """
+    plain = {id_: one.provider_id for id_, one in accepted.items() if of_provider(one.status) == ACCEPTED}
+    early = set(
+        session.scalars(
+            select(ProviderEvent.provider_id).where(
+                ProviderEvent.provider_id.in_(plain.values()), ProviderEvent.outbox_id.is_(None)
+            )
+        )
+    )
+    known = {id_: provider_id for id_, provider_id in plain.items() if provider_id not in early}
+    taken = queue.accept_all(session, known, now=now)
+    return {id_: one for id_, one in accepted.items() if id_ not in taken}
+
+
+def settle(session: Session, row: Outbox, outcome: Accepted | ChannelError, *, now: datetime) -> bool:
+    """Record what a call led to. False when the lane must rest now.
+
+    A callback may have been faster: then the row has moved on, and only the provider's id is still added.
+    """
+    if isinstance(outcome, Accepted):
+        adopt(session, row.id, outcome.provider_id, outcome.status, reason="accepted", now=now)
+        return True
+    if outcome.action is Action.RECONCILE:
+        return _unknown(session, row, outcome, now)
+    refusal = Refusal(action=outcome.action, code=outcome.code, retry_after_seconds=outcome.retry_after_seconds)
+    return error_policy.take(session, row, refusal, from_status=SENDING, now=now)
+
+
+def _unknown(session: Session, row: Outbox, error: ChannelError, now: datetime) -> bool:
+    """Nobody knows: looked up later, never sent again by itself. `not_before` says when to look.
+
+    The lane makes no further call in this turn: what cut this one off may cut the next ones off too.
+    """
+    queue.move(
+        session,
+        row.id,
+        from_status=SENDING,
+        to_status=UNKNOWN,
+        reason=f"no certain answer ({error.code})",
+        now=now,
+        not_before=now + lanes.FIRST_LOOK,
+        error_code=error.code,
+    )
+    return False

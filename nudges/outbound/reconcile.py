@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from nudges.channels.base import Channel, ChannelError, Found
 from nudges.clock import Clock
 from nudges.models.messages import Outbox, ProviderEvent
-from nudges.outbound import endings, outbox, receipts
-from nudges.outbound.status import (
+from nudges.outbound import receipts, undelivered
+from nudges.outbox import queue
+from nudges.outbox.status import (
     ACCEPTED,
     EXPIRED,
     FAILED,
@@ -82,9 +83,9 @@ def look(sessions: sessionmaker[Session], channel: Channel, *, clock: Clock) -> 
 
 def mark_stale(session: Session, now: datetime) -> int:
     """Texts that stand in `sending` for longer than any call takes are unknown. Returns how many."""
-    rows = outbox.unsettled(session, SENDING, before=now - STALE)
+    rows = queue.unsettled(session, SENDING, before=now - STALE)
     return sum(
-        outbox.move(
+        queue.move(
             session,
             row.id,
             from_status=SENDING,
@@ -107,7 +108,7 @@ def expire_overdue(sessions: sessionmaker[Session], *, now: datetime) -> int:
     ended = 0
     for outbox_id in ids:
         with sessions.begin() as session:
-            ended += endings.end(
+            ended += undelivered.end(
                 session,
                 session.get_one(Outbox, outbox_id),
                 from_status=QUEUED,
@@ -121,9 +122,9 @@ def expire_overdue(sessions: sessionmaker[Session], *, now: datetime) -> int:
 def _to_look_up(sessions: sessionmaker[Session], now: datetime) -> Sequence[Outbox]:
     """Unknown ones first; then those that the provider has had for their whole moment."""
     late = now - RECEIPT_LATE
-    without_word = outbox.is_on_its_way(ACCEPTED, SENT) & (Outbox.attempted_at <= late) & (Outbox.expires_at <= late)
+    without_word = queue.is_on_its_way(ACCEPTED, SENT) & (Outbox.attempted_at <= late) & (Outbox.expires_at <= late)
     with sessions() as session:
-        unknown = session.scalars(_oldest(outbox.is_on_its_way(UNKNOWN), now, _BATCH)).all()
+        unknown = session.scalars(_oldest(queue.is_on_its_way(UNKNOWN), now, _BATCH)).all()
         return [*unknown, *session.scalars(_oldest(without_word, now, _BATCH - len(unknown))).all()]
 
 
@@ -201,7 +202,7 @@ def _give_up(session: Session, row: Outbox, found: Sequence[Found] | None, now: 
     """Nobody knows whether it arrived. A crisis reply or a page is handed to a human then."""
     session.flush()
     why = "the provider could not be asked" if found is None else "the provider does not list it"
-    return endings.end(
+    return undelivered.end(
         session,
         row,
         from_status=UNKNOWN,
@@ -226,7 +227,7 @@ def _settle(session: Session, row: Outbox, found: Sequence[Found] | None, now: d
     if not _no_more_looks(row, found, now):
         return False
     session.flush()
-    return outbox.move(
+    return queue.move(
         session,
         row.id,
         from_status=row.status,

@@ -15,8 +15,8 @@ from nudges.models.family import Parent
 from nudges.models.messages import Outbox, OutboxEvent
 from nudges.models.program import Heartbeat, Lane
 from nudges.models.safety import Alert
-from nudges.outbound.outbox import is_on_its_way
-from nudges.outbound.status import ALLOWED, QUEUED, SENDING, UNKNOWN
+from nudges.outbox.queue import is_on_its_way
+from nudges.outbox.status import ALLOWED, QUEUED, SENDING, UNKNOWN
 from nudges.upkeep.readiness import backlog_age
 
 PLANNED: Final = ("active", "paused")  # as the index of parents whose plan is due has it

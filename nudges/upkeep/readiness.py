@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from nudges.models.messages import Outbox
 from nudges.models.program import Heartbeat, Lane
-from nudges.outbound.status import QUEUED
+from nudges.outbox.status import QUEUED
 from nudges.upkeep import versions
 from nudges.upkeep.checks import Check, fail, must, ok
 from nudges.upkeep.versions import DUTIES

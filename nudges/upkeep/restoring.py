@@ -21,10 +21,13 @@ from nudges.models.family import Parent
 from nudges.models.messages import Inbound, Outbox
 from nudges.models.program import Heartbeat, Lane, Program
 from nudges.models.safety import LedgerEntry
-from nudges.outbound import outbox, planner
-from nudges.outbound.status import QUEUED, SENDING, UNKNOWN
+from nudges.outbound import planner
+from nudges.outbound.send_check import SendCheck
+from nudges.outbox import queue
+from nudges.outbox.status import QUEUED, SENDING, UNKNOWN
 from nudges.upkeep import backups, versions
 from schedules.catalog import Library
+from schedules.render import Rendered
 
 MOST_MOMENTS: Final = 500  # looks at one parent in the gap; more is a rule that runs in circles
 _BATCH: Final = 200
@@ -79,7 +82,7 @@ def settle(sessions: sessionmaker[Session], gap: Gap, *, library: Library, by: s
     with sessions.begin() as session:
         session.execute(update(Lane).values(paused_until=gap.until + backups.FENCED_FOR, paused_reason=backups.FENCED))
     parents = _live_through(sessions, gap, library)
-    texts = _doubt(sessions, gap)
+    texts = _doubt(sessions, gap, library)
     with sessions.begin() as session:
         _tell_staff(session, gap)
         session.execute(
@@ -114,7 +117,7 @@ def _live_through(sessions: sessionmaker[Session], gap: Gap, library: Library) -
     return len(ids)
 
 
-def _doubt(sessions: sessionmaker[Session], gap: Gap) -> int:
+def _doubt(sessions: sessionmaker[Session], gap: Gap, library: Library) -> int:
     """Hand what is queued, or was being handed over, to reconciliation. How many texts."""
     total = 0
     while True:
@@ -122,28 +125,32 @@ def _doubt(sessions: sessionmaker[Session], gap: Gap) -> int:
             rows = session.scalars(
                 select(Outbox).where(Outbox.status.in_((QUEUED, SENDING))).order_by(Outbox.id).limit(_BATCH)
             ).all()
+            check = SendCheck(session, rows, library=library, now=gap.until)
             for row in rows:
-                _make_unknown(session, row.id, row.status, gap)
+                _make_unknown(session, row, check.words_then(row), gap)
         total += len(rows)
         if len(rows) < _BATCH:
             return total
 
 
-def _make_unknown(session: Session, outbox_id: int, status: str, gap: Gap) -> None:
-    if status == QUEUED:
-        outbox.move(
+def _make_unknown(session: Session, row: Outbox, words: Rendered | None, gap: Gap) -> None:
+    """As after a call that nobody saw the end of. It is looked up by its words: a nudge gets those that it had."""
+    made = {} if words is None else {"body": words.text, "segments": words.segments.parts, "language": words.lang}
+    if row.status == QUEUED:
+        queue.move(
             session,
-            outbox_id,
+            row.id,
             from_status=QUEUED,
             to_status=SENDING,
             reason=REASON,
             now=gap.until,
             attempted_at=gap.since,
             claimed_by="restored",
+            **made,
         )
-    outbox.move(
+    queue.move(
         session,
-        outbox_id,
+        row.id,
         from_status=SENDING,
         to_status=UNKNOWN,
         reason=REASON,

@@ -15,10 +15,10 @@ from nudges.db import Cipher, use_cipher
 from nudges.models.messages import Outbox, OutboxEvent
 from nudges.models.program import Lane
 from nudges.outbound import receipts, reconcile, sender
-from nudges.outbound.status import ALLOWED, TERMINAL
+from nudges.outbox.status import ALLOWED, TERMINAL
 from tests.support import factories
 from tests.support.contract import ContractHttpClient
-from tests.support.factories import SENDER, SetClock, a_parent, a_text
+from tests.support.factories import LIBRARY, SENDER, SetClock, a_parent, a_text
 from tests.support.fake_twilio.server import ACCOUNT_SID, AUTH_TOKEN, FakeTwilio
 
 PUBLIC = "https://texts.example.org"
@@ -104,7 +104,9 @@ class Service:
 
     def send(self, *, owner: str = "another machine", **options) -> sender.Drained:
         options = {"sleep": self.clock.sleep, **options}
-        return sender.drain(self.sessions, self.channel, self.lane_id(), clock=self.clock, owner=owner, **options)
+        return sender.drain(
+            self.sessions, self.channel, self.lane_id(), clock=self.clock, owner=owner, library=LIBRARY, **options
+        )
 
     def beat(self, *, minutes: float = 1.0) -> None:
         """Time passes, whoever is left works, the carrier carries and calls back."""

@@ -23,7 +23,7 @@ from nudges.models.safety import Alert, Task
 from nudges.outbound import receipts, reconcile, sender
 from tests.support import factories
 from tests.support.contract import ContractHttpClient
-from tests.support.factories import SENDER, a_parent, a_text
+from tests.support.factories import LIBRARY, SENDER, a_parent, a_text
 from tests.support.fake_twilio import behaviour
 from tests.support.fake_twilio.server import FakeTwilio
 
@@ -114,7 +114,13 @@ class World:
 
     def send(self):
         return sender.drain(
-            self.sessions, self.channel, self.lane_id, clock=self.clock, owner="codes", sleep=self.clock.sleep
+            self.sessions,
+            self.channel,
+            self.lane_id,
+            clock=self.clock,
+            owner="codes",
+            sleep=self.clock.sleep,
+            library=LIBRARY,
         )
 
     def give_back(self):

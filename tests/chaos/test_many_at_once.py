@@ -59,7 +59,15 @@ class Leaving(FakeChannel):
 
 def drain(made, channel, clock, **options):
     return sender.drain(
-        made.sessions, channel, made.lane_id, clock=clock, owner="a process", at_once=1, sleep=clock.sleep, **options
+        made.sessions,
+        channel,
+        made.lane_id,
+        clock=clock,
+        owner="a process",
+        at_once=1,
+        sleep=clock.sleep,
+        library=LIBRARY,
+        **options,
     )
 
 

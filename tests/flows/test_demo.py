@@ -16,7 +16,7 @@ from nudges.ledger import record
 from nudges.models.family import Family, Parent
 from nudges.models.messages import Inbound, Outbox, SimulatedText
 from nudges.models.program import Program
-from nudges.outbound import simulated
+from nudges.outbound import simulated_carrier
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def trial(wiring):
     return replace(
         wiring,
         channel=PhoneChannel(
-            deliver=simulated.deliver_into(wiring.sessions, wiring.clock),
-            list_since=simulated.list_from(wiring.sessions),
+            deliver=simulated_carrier.deliver_into(wiring.sessions, wiring.clock),
+            list_since=simulated_carrier.list_from(wiring.sessions),
         ),
     )
 

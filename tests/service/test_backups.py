@@ -23,7 +23,7 @@ from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Heartbeat, Lane
 from nudges.models.safety import Task
-from nudges.outbound.status import ACCEPTED, SENT, TERMINAL
+from nudges.outbox.status import ACCEPTED, SENT, TERMINAL
 from nudges.upkeep import backups, restoring
 from tests.support import factories
 

@@ -17,7 +17,7 @@ from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Lane
 from nudges.outbound import lanes, sender
-from tests.support.factories import a_parent, a_program, a_text
+from tests.support.factories import LIBRARY, a_parent, a_program, a_text
 
 
 class MeetingChannel(FakeChannel):
@@ -83,7 +83,7 @@ def test_calls_are_made_side_by_side_and_settled_together(sessions, lane_id, clo
     give_pace(sessions, 100)
     queue_texts(8)
     channel = MeetingChannel(clock, together=8)
-    assert sender.drain(sessions, channel, lane_id, clock=clock, owner="tests").handed_over == 8
+    assert sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", library=LIBRARY).handed_over == 8
     assert channel.most == 8
     assert statuses(sessions) == {"accepted": 8}
 
@@ -92,7 +92,7 @@ def test_never_more_calls_at_once_than_the_lane_may_make(sessions, lane_id, cloc
     give_pace(sessions, 100)
     queue_texts(8)
     channel = MeetingChannel(clock, together=3)
-    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", at_once=3)
+    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", at_once=3, library=LIBRARY)
     assert channel.most == 3
     assert statuses(sessions) == {"accepted": 8}
 
@@ -103,7 +103,7 @@ def test_no_session_is_open_while_calls_are_under_way(sessions, engine, lane_id,
     channel = MeetingChannel(clock, together=4)
     open_then = []
     channel.watch = lambda: open_then.append(engine.pool.checkedout())
-    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests")
+    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", library=LIBRARY)
     # The first to return is watched while all stand in their calls; later ones while it is being settled.
     assert open_then[0] == 0
 
@@ -114,7 +114,7 @@ def test_a_refusal_that_asks_for_rest_begins_no_further_call(sessions, lane_id, 
     channel = FakeChannel(clock)
     channel.accept_next()
     channel.refuse_next(ChannelError("slow down", permanent=False, code="20429", action=Action.RETRY_BACKOFF))
-    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", at_once=1)
+    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", at_once=1, library=LIBRARY)
     assert len(channel.sent) == 1
     assert statuses(sessions) == {"accepted": 1, "queued": 5}
 
@@ -124,7 +124,7 @@ def test_an_answer_that_never_came_begins_no_further_call(sessions, lane_id, clo
     queue_texts(4)
     channel = FakeChannel(clock)
     channel.lose_next()
-    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", at_once=1)
+    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", at_once=1, library=LIBRARY)
     assert statuses(sessions) == {"unknown": 1, "queued": 3}
 
 
@@ -147,7 +147,7 @@ def test_a_call_that_breaks_leaves_its_text_to_reconciliation_and_gives_the_othe
 
     channel.send = break_second
     with pytest.raises(Cut):
-        sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", at_once=1)
+        sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", at_once=1, library=LIBRARY)
     assert statuses(sessions) == {"accepted": 1, "sending": 1, "queued": 2}
     with sessions() as session:
         assert session.get(Lane, lane_id).owner is None
@@ -169,7 +169,7 @@ def test_a_stop_between_claim_and_call_is_obeyed(sessions, lane_id, clock, queue
 
     channel.send = slow_send
     for _ in range(2):  # given back first, and ended when its turn comes again
-        sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", at_once=1)
+        sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", at_once=1, library=LIBRARY)
     assert len(channel.sent) == 2
     assert statuses(sessions) == {"accepted": 2, "cancelled": 1}
 
@@ -191,7 +191,7 @@ def test_the_lease_is_renewed_while_a_call_takes_its_time(sessions, lane_id, clo
         return send(outgoing)
 
     channel.send = endless_send
-    assert sender.drain(sessions, channel, lane_id, clock=clock, owner="tests").handed_over == 1
+    assert sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", library=LIBRARY).handed_over == 1
     assert renewed[-1]
 
 
@@ -203,7 +203,7 @@ def test_restarts_do_not_make_a_lane_faster_than_its_pace(sessions, lane_id, clo
     began = clock.now()
     for start in range(8):
         run = {"owner": f"start {start}", "stay_seconds": 0.5, "sleep": clock.sleep}
-        sender.drain(sessions, channel, lane_id, clock=clock, **run)
+        sender.drain(sessions, channel, lane_id, clock=clock, library=LIBRARY, **run)
     seconds = (clock.now() - began).total_seconds()
     burst = 5 * lanes.BURST_SECONDS
     assert 15 <= len(channel.sent) <= 5 * seconds + max(1, burst)
@@ -223,7 +223,7 @@ def test_no_second_holds_more_than_the_pace_whatever_restarts_come(sessions, lan
     channel.send = noted
     for start in range(4):
         run = {"owner": f"start {start}", "stay_seconds": 0.6, "sleep": clock.sleep}
-        sender.drain(sessions, channel, lane_id, clock=clock, **run)
+        sender.drain(sessions, channel, lane_id, clock=clock, library=LIBRARY, **run)
     in_a_second = [sum(first <= at < first + timedelta(seconds=1) for at in moments) for first in moments]
     assert max(in_a_second) <= 50
     assert len(moments) >= 80, "and the pace is used"
@@ -241,7 +241,7 @@ def test_two_lanes_drain_side_by_side(sessions, people, lane_id, queue_texts, no
     with sessions.begin() as session:
         session.execute(update(Outbox).values(not_before=clock.now(), expires_at=clock.now() + (lanes.LEASE * 900)))
     channel = MeetingChannel(clock, together=2)
-    run = {"clock": clock, "owner": "tests"}
+    run = {"clock": clock, "owner": "tests", "library": LIBRARY}
     threads = [
         threading.Thread(target=sender.drain, args=(sessions, channel, id_), kwargs=run) for id_ in (lane_id, other_id)
     ]

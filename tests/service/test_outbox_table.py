@@ -10,12 +10,12 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from nudges.channels import twilio_webhooks
-from nudges.families.withdrawing import withdraw_queued
 from nudges.models.messages import STATUSES, Outbox
-from nudges.outbound import outbox
-from nudges.outbound.status import ALLOWED, TERMINAL, may_move, of_provider
+from nudges.outbox import queue
+from nudges.outbox.status import ALLOWED, TERMINAL, may_move, of_provider
+from nudges.outbox.withdraw import withdraw_queued
 from tests.conftest import ROOT
-from tests.support.factories import a_parent, a_text
+from tests.support.factories import a_claim, a_parent, a_text
 
 
 def test_the_diagram_in_the_docs_is_the_table():
@@ -58,12 +58,14 @@ def row(session, people, now):
 
 def test_a_move_that_the_table_does_not_have_is_a_bug(session, row, now):
     with pytest.raises(ValueError, match="from queued to delivered"):
-        outbox.move(session, row.id, from_status="queued", to_status="delivered", reason="", now=now)
+        queue.move(session, row.id, from_status="queued", to_status="delivered", reason="", now=now)
 
 
 def test_a_row_that_has_moved_on_is_not_moved_again(session, row, now):
-    assert outbox.claim(session, row, claimed_by="a:1", now=now)
-    assert outbox.claim(session, row, claimed_by="b:1", now=now) is None
+    assert a_claim(session, row, claimed_by="a:1", now=now)
+    cancelled = {"from_status": "queued", "to_status": "cancelled", "reason": "", "now": now}
+    assert not queue.move(session, row.id, **cancelled)
+    assert not queue.reword(session, row.id, "Something else.")
 
 
 def test_the_database_refuses_a_second_text_for_one_step(session, people, now):
@@ -82,7 +84,7 @@ def test_an_empty_text_is_refused(session, people, now):
 def test_withdrawing_takes_back_what_is_queued_and_nothing_else(session, people, row, now):
     parent_id = row.parent_id
     sending = a_text(session, a_parent(session, people.family, now=now), now=now)
-    assert outbox.claim(session, sending, claimed_by="a:1", now=now)
+    assert a_claim(session, sending, claimed_by="a:1", now=now)
     assert withdraw_queued(session, parent_id, reason="asked to stop", now=now + timedelta(seconds=1)) == 1
     assert withdraw_queued(session, sending.parent_id, reason="asked to stop", now=now) == 0
     assert set(session.scalars(select(Outbox.status))) == {"cancelled", "sending"}

@@ -143,7 +143,7 @@ def test_no_automated_text_goes_out_that_names_the_family(wiring, committed, now
         parent = session.get(factories.Parent, parent_id)
         row = a_text(session, parent, now=now, body=body, category="nudge")
         lane_id, row_id = row.lane_id, row.id
-    sender.drain(wiring.sessions, wiring.channel, lane_id, clock=wiring.clock, owner="test")
+    sender.drain(wiring.sessions, wiring.channel, lane_id, clock=wiring.clock, owner="test", library=LIBRARY)
     with wiring.sessions() as session:
         row = session.get(Outbox, row_id)
         tasks = session.scalars(select(Task.words).where(Task.kind == "step")).all()

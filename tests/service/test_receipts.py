@@ -12,8 +12,8 @@ from nudges.channels.base import Action, Receipt
 from nudges.models.family import Consent, Parent
 from nudges.models.messages import Outbox, OutboxEvent, ProviderEvent
 from nudges.models.sequences import StepOutcome
-from nudges.outbound import outbox, planner, receipts, sender
-from tests.support.factories import LIBRARY, a_parent, a_text
+from nudges.outbound import planner, receipts, sender
+from tests.support.factories import LIBRARY, a_claim, a_parent, a_text
 
 
 def receipt(row, status, *, code=None, action=None, provider_id=None, attempt=True):
@@ -34,7 +34,7 @@ def row(sessions, people, clock, channel):
     planner.plan_due(sessions, now=clock.now(), library=LIBRARY)
     with sessions() as session:
         lane_id = session.scalars(select(Outbox.lane_id)).one()
-    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests")
+    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", library=LIBRARY)
     with sessions() as session:
         return session.scalars(select(Outbox)).one()
 
@@ -64,7 +64,7 @@ def test_the_same_callback_twice_moves_once(sessions, row, now):
 def test_the_attempt_finds_a_text_whose_sender_died_before_it_learned_the_id(sessions, people, now):
     with sessions.begin() as session:
         text = a_text(session, a_parent(session, people.family, now=now), now=now)
-        outbox.claim(session, text, claimed_by="dead:1", now=now)
+        a_claim(session, text, claimed_by="dead:1", now=now)
     with sessions.begin() as session:
         text = session.get(Outbox, text.id)
         assert receipts.apply(session, receipt(text, "delivered", provider_id="SM9"), now=now)
@@ -76,7 +76,7 @@ def test_the_attempt_finds_a_text_whose_sender_died_before_it_learned_the_id(ses
 def test_a_callback_without_attempt_that_comes_before_the_answer_is_taken_in_with_it(sessions, people, now):
     with sessions.begin() as session:
         text = a_text(session, a_parent(session, people.family, now=now), now=now)
-        outbox.claim(session, text, claimed_by="a:1", now=now)
+        a_claim(session, text, claimed_by="a:1", now=now)
     with sessions.begin() as session:
         assert not receipts.apply(session, receipt(text, "delivered", provider_id="SM9", attempt=False), now=now)
         receipts.adopt(session, text.id, "SM9", "accepted", reason="accepted", now=now)
@@ -138,7 +138,7 @@ def test_what_cannot_wait_is_not_tried_again_when_the_carrier_returns_it(
     with sessions.begin() as session:
         sent = a_text(session, a_parent(session, people.family, now=clock.now()), now=clock.now(), category=category)
         lane_id = sent.lane_id
-    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests")
+    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", library=LIBRARY)
     with sessions.begin() as session:
         row = session.get_one(Outbox, sent.id)
         back = receipt(row, "undelivered", code="30003", action=Action.RETRY_LATER)

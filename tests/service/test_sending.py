@@ -18,7 +18,8 @@ from nudges.models.messages import Outbox, OutboxEvent
 from nudges.models.program import Lane, Staff
 from nudges.models.safety import Alert, AlertEvent, Task
 from nudges.models.sequences import StepOutcome
-from nudges.outbound import lanes, outbox, planner, reconcile, sender
+from nudges.outbound import lanes, planner, reconcile, sender
+from nudges.outbox import queue
 from tests.support.factories import LIBRARY, a_parent, a_text
 
 
@@ -37,7 +38,9 @@ def lane_id(sessions, people):
 @pytest.fixture
 def drain(sessions, channel, lane_id, clock):
     def run(owner="tests", **options):
-        return sender.drain(sessions, channel, lane_id, clock=clock, owner=owner, sleep=clock.sleep, **options)
+        return sender.drain(
+            sessions, channel, lane_id, clock=clock, owner=owner, sleep=clock.sleep, library=LIBRARY, **options
+        )
 
     return run
 
@@ -100,7 +103,7 @@ def test_two_senders_at_once_send_each_text_once(sessions, people, now, lane_id,
     def run(owner):
         ready.wait()
         for _ in range(3):
-            sender.drain(sessions, channel, lane_id, clock=clock, owner=owner)
+            sender.drain(sessions, channel, lane_id, clock=clock, owner=owner, library=LIBRARY)
 
     threads = [threading.Thread(target=run, args=(owner,)) for owner in ("one", "two")]
     for thread in threads:
@@ -220,14 +223,14 @@ def test_a_long_text_costs_as_many_tokens_as_it_has_segments(sessions, people, n
 def test_a_page_goes_before_everything_and_waits_for_no_token(sessions, people, parent, now, drain, channel):
     with sessions.begin() as session:
         a_text(session, parent, now=now, body="An ordinary text.")
-        text = outbox.NewText(
+        text = queue.NewText(
             category="staff_page",
             to="+13125550190",
             body="Nudges alert 1.",
             expires_at=now + timedelta(hours=2),
             staff_id=people.ana.id,
         )
-        outbox.enqueue(session, text, program_id=people.program.id, now=now)
+        queue.enqueue(session, text, program_id=people.program.id, now=now)
         session.execute(update(Lane).values(tokens=0.0, tokens_at=now))
     drain()
     assert [text.body for text in channel.sent] == ["Nudges alert 1."]
@@ -267,7 +270,7 @@ def kill_while_sending(sessions, clock, lane_id, *, taken):
     channel = DyingChannel(clock)
     channel.taken = taken
     with pytest.raises(Killed):
-        sender.drain(sessions, channel, lane_id, clock=clock, owner="dies")
+        sender.drain(sessions, channel, lane_id, clock=clock, owner="dies", library=LIBRARY)
     return channel
 
 

@@ -113,7 +113,7 @@ def test_an_unsigned_text_is_stopped_at_the_last_moment_and_staff_are_told(wirin
     with sessions.begin() as session:
         without(session, people_committed.program, AFTERCRISIS)
         lane_id = session.scalars(select(Outbox.lane_id).limit(1)).one()
-    sender.drain(sessions, wiring.channel, lane_id, clock=wiring.clock, owner="test")
+    sender.drain(sessions, wiring.channel, lane_id, clock=wiring.clock, owner="test", library=LIBRARY)
     with sessions() as session:
         row = session.scalars(select(Outbox).where(Outbox.step_id == "AC-1")).one()
         assert row.status == "cancelled"

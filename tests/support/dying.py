@@ -16,17 +16,17 @@ from nudges import config
 from nudges import wiring as composition
 from nudges.channels.twilio import TwilioChannel
 from nudges.engine import ticks
-from nudges.outbound import claiming, sender, settling
+from nudges.outbound import receipts, sender
 
 # Step → what is wrapped, and whether it dies before or after.
 STEPS: Final[dict[str, tuple[Any, str, bool]]] = {
-    "before the claim": (claiming, "claim", True),
+    "before the claim": (sender, "claim", True),
     "after the claim's commit": (sender._Drain, "begin_calls", True),
     "before the call": (TwilioChannel, "send", True),
     "after the provider answered": (TwilioChannel, "send", False),
-    "after settling, before the commit": (settling, "accept", False),
-    "before settling": (settling, "settle_all", True),
-    "after settling": (settling, "settle_all", False),
+    "after settling, before the commit": (receipts, "accept", False),
+    "before settling": (receipts, "settle_all", True),
+    "after settling": (receipts, "settle_all", False),
 }
 
 

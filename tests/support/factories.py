@@ -16,7 +16,7 @@ from nudges.library import texts as library_texts
 from nudges.models.family import Family, FamilyStaff, Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Program, Staff
-from nudges.outbound import outbox
+from nudges.outbox import queue
 from schedules.catalog import load_library
 
 SENDER = "+13125550100"
@@ -142,9 +142,9 @@ def a_parent(
 
 def a_text(session: Session, parent: Parent, *, now: datetime, category: str = "person", **values: object) -> Outbox:
     """A queued text that no gate may stop."""
-    return outbox.enqueue(
+    return queue.enqueue(
         session,
-        outbox.NewText(
+        queue.NewText(
             category=category,
             to=parent.phone,
             body=str(values.pop("body", "A quiet evening may be a good moment.")),
@@ -159,3 +159,10 @@ def a_text(session: Session, parent: Parent, *, now: datetime, category: str = "
 
 def index_of(phone: str) -> str:
     return blind_index(phone)
+
+
+def a_claim(session: Session, row: Outbox, *, claimed_by: str, now: datetime) -> str:
+    """Take a queued text for one attempt, as a sender does. The attempt's id."""
+    claim = queue.Claim(row=row, to=row.to)
+    queue.claim(session, [claim], claimed_by=claimed_by, now=now)
+    return claim.attempt_id

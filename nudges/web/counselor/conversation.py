@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from nudges.alerts import holds
 from nudges.ledger import record
 from nudges.models.family import Family, Parent
-from nudges.outbound import outbox
+from nudges.outbox import queue
 from nudges.web.context import now, staff, transaction
 from nudges.web.counselor.families import family_page
 from nudges.web.forms import Form
@@ -56,7 +56,7 @@ def _words(form: Form, parent: Parent) -> str:
 
 def _send(db: Session, parent: Parent, words: str, at: datetime) -> None:
     """Queue the text, let the automation rest, and write down that (not what) a person wrote."""
-    text = outbox.NewText(
+    text = queue.NewText(
         category="person",
         to=parent.phone,
         body=words,
@@ -65,7 +65,7 @@ def _send(db: Session, parent: Parent, words: str, at: datetime) -> None:
         staff_id=staff().id,
         expires_at=at + LASTS,
     )
-    row = outbox.enqueue(db, text, program_id=parent.program_id, now=at)
+    row = queue.enqueue(db, text, program_id=parent.program_id, now=at)
     holds.open_conversation(db, parent, staff_id=staff().id, now=at)
     record.append(
         db,

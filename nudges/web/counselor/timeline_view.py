@@ -141,6 +141,9 @@ def _text(entry: Entry, reasons: Mapping[int, str]) -> Moment:
     category = entry.category or ""
     failed = entry.status in ("failed", "undelivered", "expired", "cancelled", "unknown")
     why = entry.reason if failed else reasons.get(entry.outbox_id or 0, "")
+    if entry.about:
+        words = "" if failed else " The words are made when it is sent."
+        why = f"{entry.about.rstrip('.')}.{words} {why}".strip()
     return Moment(
         at=entry.at,
         css="crisis" if category == "crisis_reply" else "sent",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nudges import tasks
@@ -17,12 +17,10 @@ from nudges.ledger import record
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Program
-from nudges.models.sequences import StepOutcome
-from nudges.outbound import outbox
-from nudges.outbound.status import CANCELLED, EXPIRED, FAILED, UNDELIVERED
-from schedules import plan, state
+from nudges.outbox import queue, withdraw
+from nudges.outbox.status import CANCELLED, EXPIRED, FAILED, UNDELIVERED
+from schedules import localtime, plan, state
 
-LEAST_LEFT: Final = timedelta(seconds=60)  # of a text's moment, for another try to make sense
 _STOPS: Final = frozenset((Action.SUPPRESS, Action.BLOCKED))
 _PASSING: Final = frozenset((Action.RETRY_LATER, Action.RETRY_ONCE))
 _PHONE_PROBLEMS: Final = {Action.NUMBER_INVALID: "invalid", Action.NUMBER_LANDLINE: "landline"}
@@ -62,25 +60,27 @@ def end(
     now: datetime,
     action: Action | None = None,
     has_gone: bool = False,
+    anew: bool = False,
     **values: Any,
 ) -> bool:
     """Move a text to an end at which the parent does not have it, and do what follows. False: it had moved on.
 
     1. the parent is locked before the row, as everywhere, so that a STOP at this moment cannot deadlock
     2. an opt-out or a dead number that the carrier tells us of stops everything for this phone
-    3. a nudge's step gets its outcome, and the thread forgets it; `has_gone` (nobody knows) keeps it as sent
+    3. a nudge's step gets its outcome, and the thread forgets it; `has_gone` (nobody knows) keeps it as sent, `anew`
+       takes it back as if it had never been planned, so that the planner decides again
     4. a crisis reply or page that was lost goes to a human
     """
     parent = snapshots.locked(session, row.parent_id) if row.parent_id is not None else None
-    moved = outbox.move(session, row.id, from_status=from_status, to_status=to_status, reason=reason, now=now, **values)
+    moved = queue.move(session, row.id, from_status=from_status, to_status=to_status, reason=reason, now=now, **values)
     if not moved:
         return False
     with record.gathered(session):  # alerts are locked before the ledger, as by a text that comes in
         if parent is not None:
             heed(session, parent, action, now=now)
             if row.gate:
-                _forget(session, row, parent, to_status, reason, has_gone=has_gone, now=now)
-        if row.category in outbox.URGENT:
+                _forget(session, row, parent, to_status, reason, has_gone=has_gone, anew=anew, now=now)
+        if row.category in queue.URGENT:
             paging.report_undelivered(session, row, now, has_opted_out=action is Action.SUPPRESS)
     return True
 
@@ -131,28 +131,19 @@ def _forget(
     reason: str,
     *,
     has_gone: bool,
+    anew: bool,
     now: datetime,
 ) -> None:
     outcome = {EXPIRED: "expired", CANCELLED: "dropped"}.get(to_status, "failed")
-    if row.enrollment_id is not None:
-        _correct_outcome(session, row, outcome, reason)
+    code = "planned_anew" if anew else f"not_{'delivered' if outcome == 'failed' and row.body else 'sent'}"
+    withdraw.drop_steps(session, [row.id], code=code, reason=reason, outcome=outcome)
     if has_gone or parent.status not in ("active", "paused"):
         return
     policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
-    proposal = state.proposal_from_json(row.gate)
+    proposal, at = state.proposal_from_json(row.gate), localtime.minute(now)
     thread = snapshots.thread_of(session, parent)
-    thread = plan.unsent(thread, proposal, policy, now, expired=to_status == EXPIRED, reason=reason)
+    if anew:
+        thread = plan.withdrawn(thread, proposal, policy, at)
+    else:
+        thread = plan.unsent(thread, proposal, policy, at, expired=to_status == EXPIRED, reason=reason)
     snapshots.save_or_raise(session, parent, thread, now=now)
-
-
-def _correct_outcome(session: Session, row: Outbox, outcome: str, reason: str) -> None:
-    session.execute(
-        update(StepOutcome)
-        .where(
-            StepOutcome.enrollment_id == row.enrollment_id,
-            StepOutcome.step_id == row.step_id,
-            StepOutcome.cycle == row.cycle,
-        )
-        .values(outcome=outcome, code=f"not_{'delivered' if outcome == 'failed' else 'sent'}", reason=reason)
-        .execution_options(synchronize_session=False)
-    )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 from zlib import crc32
 
 from sqlalchemy import select
@@ -17,8 +17,9 @@ from nudges.alerts import paging
 from nudges.channels.base import Action
 from nudges.models.messages import Outbox
 from nudges.models.program import Lane
-from nudges.outbound import endings, filtered, lanes, outbox
-from nudges.outbound.status import EXPIRED, FAILED, QUEUED, SENDING
+from nudges.outbound import lanes, last_look, undelivered
+from nudges.outbox import queue
+from nudges.outbox.status import EXPIRED, FAILED, QUEUED, SENDING
 from schedules import localtime
 
 logger = logging.getLogger(__name__)
@@ -119,13 +120,13 @@ def take(
     if rule.alert:
         _alert(session, row, f"{rule.alert} ({refusal.code or 'no code'})", now)
     if refusal.action is Action.FILTERED:
-        filtered.note(session, row, program_id=_program_of(session, row), now=now)
+        last_look.note_filtered(session, row, program_id=_program_of(session, row), now=now)
     if attempts < rule.tries and _may_wait(row, from_status):
-        if until + endings.LEAST_LEFT < row.expires_at:
+        if until < row.expires_at:
             _queue_again(session, row, refusal, until, from_status=from_status, now=now)
             return rule.rests is Rests.NOBODY
         to_status = EXPIRED if from_status == SENDING else to_status
-    endings.end(
+    undelivered.end(
         session,
         row,
         from_status=from_status,
@@ -168,14 +169,13 @@ def _rest(session: Session, row: Outbox, rule: Rule, refusal: Refusal, until: da
 
 def _may_wait(row: Outbox, from_status: str) -> bool:
     """Crisis replies and pages that came back go to a human at once; an answer to the call leaves them a moment."""
-    return from_status == SENDING or row.category not in outbox.URGENT
+    return from_status == SENDING or row.category not in queue.URGENT
 
 
 def _queue_again(
     session: Session, row: Outbox, refusal: Refusal, until: datetime, *, from_status: str, now: datetime
 ) -> None:
-    fresh: dict[str, Any] = {"attempt_id": None, "attempted_at": None, "claimed_by": None, "provider_id": None}
-    outbox.move(
+    queue.move(
         session,
         row.id,
         from_status=from_status,
@@ -185,7 +185,6 @@ def _queue_again(
         not_before=until,
         error_code=refusal.code,
         looks=0,
-        **fresh,
     )
 
 
