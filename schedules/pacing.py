@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from operator import attrgetter
+from typing import Any
 
 from schedules import localtime
+from schedules.localtime import Minute
 from schedules.policy import Policy
 from schedules.values import Budget, Enrollment, Kind, Limit, Mark, Pace, Proposal, Sequence, Step, Thread, Traits
 
@@ -80,6 +82,44 @@ def forget(pace: Pace, proposal: Proposal) -> Pace:
         ideas={key: at for key, at in pace.ideas.items() if key != proposal.idea},
         welcomed_at=welcomed,
     )
+
+
+def without_future(pace: Pace, now: Minute) -> Pace:
+    """The pace without instants that cannot have been: a clock that stood ahead wrote them, and was put right.
+
+    What went or was asked while it stood ahead went by now at the latest. Nothing else is touched; the same value when
+    there is nothing to mend.
+    """
+    mended: dict[str, Any] = {
+        name: now for name in _PAST if (at := getattr(pace, name)) is not None and at > now
+    }
+    if any(mark.at > now for mark in pace.marks):
+        mended["marks"] = tuple(replace(mark, at=min(mark.at, now)) for mark in pace.marks)
+    if any(at > now for all_at in pace.said.values() for at in all_at):
+        mended["said"] = {step: tuple(min(at, now) for at in all_at) for step, all_at in pace.said.items()}
+    for name in ("ideas", "told"):
+        known = getattr(pace, name)
+        if any(at > now for at in known.values()):
+            mended[name] = {key: min(at, now) for key, at in known.items()}
+    for name in ("question", "lapsed_question"):
+        question = getattr(pace, name)
+        if question is not None and question.asked_at > now:
+            mended[name] = replace(question, asked_at=now, until=now + (question.until - question.asked_at))
+    return replace(pace, **mended) if mended else pace
+
+
+# What has happened; all other instants of a pace lie ahead.
+_PAST = (
+    "last_talk_at",
+    "last_conflict_at",
+    "silence_since",
+    "stay_asked_at",
+    "paused_at",
+    "notice_at",
+    "hours_told_at",
+    "welcomed_at",
+    "goodbye_at",
+)
 
 
 # ---------------------------------------------------------------- silence

@@ -24,7 +24,7 @@ from nudges.library import places
 from nudges.models.family import Parent
 from nudges.models.program import Program
 from nudges.outbound import lanes, planner, reconcile, sender, simulated_carrier
-from nudges.upkeep import beats, outlook, pings
+from nudges.upkeep import beats, clock_steps, outlook, pings
 from nudges.wiring import Wiring
 
 logger = logging.getLogger(__name__)
@@ -199,8 +199,12 @@ def _let_phones_report(wiring: Wiring) -> None:
 
 
 def watch(wiring: Wiring) -> dict[str, int]:
-    """Look after alerts, pages, rota and drills; handle what came while the database was away; settle what is open."""
+    """Look after alerts, pages, rota and drills; handle what came while the database was away; settle what is open.
+
+    First of all what a clock has written that stood ahead is undone.
+    """
     now = wiring.clock.now()
+    set_back = clock_steps.mend(wiring.sessions, now=now)
     with wiring.sessions.begin() as session:
         for program in session.scalars(select(Program)).all():
             places.remind(session, program, now=now)
@@ -208,7 +212,7 @@ def watch(wiring: Wiring) -> dict[str, int]:
         watched["behind"] = outlook.watch(session, now)
     replayed = replay_spool(wiring)
     looked = reconcile.look(wiring.sessions, wiring.channel, clock=wiring.clock)
-    return {**watched, "replayed": replayed, **asdict(looked)}
+    return {**watched, "replayed": replayed, **asdict(looked), "planned_again": set_back}
 
 
 def notify(wiring: Wiring) -> dict[str, int]:

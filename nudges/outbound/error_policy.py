@@ -31,6 +31,7 @@ LANE_RESTS: Final = timedelta(hours=1)
 STOPPED_RESTS: Final = timedelta(minutes=15)  # then one text tries whether somebody has mended it
 SLOWER: Final = timedelta(minutes=1)
 WHILE_IT_LASTS: Final = 1_000  # tries: the text's own moment ends them
+TOLD_TO_WAIT: Final = "told to wait"  # why a lane rests
 CARRIERS_ZONE: Final = "America/Los_Angeles"  # their daily counts begin anew at midnight there
 
 
@@ -162,7 +163,7 @@ def _rest(session: Session, row: Outbox, rule: Rule, refusal: Refusal, until: da
     if rule.rests is Rests.LANE:
         which = which.where(Lane.id == row.lane_id)
     for lane_id in session.scalars(which).all():
-        rests = lanes.pause(session, lane_id, until=until, reason=f"told to wait ({refusal.code})")
+        rests = lanes.pause(session, lane_id, until=until, reason=f"{TOLD_TO_WAIT} ({refusal.code})")
         if rests and refusal.action is Action.SLOW_DOWN:
             lanes.slow_down(session, lane_id)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from nudges.models.family import Parent
 from nudges.models.program import Program
 from nudges.models.sequences import Enrollment, StepOutcome
 from nudges.outbox import queue
-from schedules import localtime, run, state
+from schedules import localtime, pacing, run, state
 from schedules.catalog import Library
 from schedules.policy import Policy
 from schedules.values import Ask, Drop, Finish, Onward, Proposal, Reason, Send, StaffTask, Thread
@@ -229,7 +229,15 @@ class _Look:
     def take(self) -> None:
         """Decide, and make rows of it. Raises run.Circling, NoLane, and what the core raises."""
         offered = self.batch.offered[self.parent.program_id]
-        done = run.until_wait(self.was, self.policy, self.batch.minute, library=offered, new_id=self.begin, ideas=self.batch.ideas)
+        thread = replace(self.was, pace=pacing.without_future(self.was.pace, self.batch.minute))
+        done = run.until_wait(
+            thread,
+            self.policy,
+            self.batch.minute,
+            library=offered,
+            new_id=self.begin,
+            ideas=self.batch.ideas,
+        )
         for taken in done.taken:
             self.carry_out(taken)
         if done.thread.status != self.parent.status:

@@ -7,7 +7,7 @@ the gate is asked again, and its words are made. How long it may be held is the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Final, TypeAlias
@@ -24,7 +24,7 @@ from nudges.models.program import Program
 from nudges.outbound import last_look, words
 from nudges.outbox import queue
 from nudges.outbox.status import CANCELLED, EXPIRED, FAILED
-from schedules import gate, localtime, plan, render, state
+from schedules import gate, localtime, pacing, plan, render, state
 from schedules.catalog import Library
 from schedules.localtime import Minute
 from schedules.policy import Policy
@@ -33,6 +33,7 @@ from schedules.values import Go, Never, NotYet, Proposal, Thread
 
 MOST_VALIDITY_SECONDS: Final = 14_400  # what every provider takes
 PLANNED_ANEW: Final = "planned anew: the family's dates or settings changed"
+CLOCK_WAS_AHEAD: Final = "planned anew: it was planned by a clock that stood ahead"
 ASK_AGAIN: Final = timedelta(minutes=5)  # when only a person can open the way
 _AT_ONCE: Final = queue.URGENT | {"reply"}
 
@@ -76,7 +77,10 @@ class SendCheck:
         fresh = select(Parent).where(Parent.id.in_({row.parent_id for row in rows if row.parent_id is not None}))
         parents = session.scalars(fresh.execution_options(populate_existing=True)).all()
         self._parents = {parent.id: parent for parent in parents}
-        self._threads = snapshots.threads_of(session, parents)
+        self._threads = {
+            parent_id: replace(thread, pace=pacing.without_future(thread.pace, self._minute))
+            for parent_id, thread in snapshots.threads_of(session, parents).items()
+        }
         programs = select(Program).where(Program.id.in_({parent.program_id for parent in parents}))
         self._policies = {
             program.id: snapshots.policy_of(program)
@@ -84,7 +88,7 @@ class SendCheck:
         }
         self._names = naming.names_by_family(session, {parent.family_id for parent in parents})
         self._people = wording.PeopleOf(session, parents, now=now)
-        self._lately = queue.last_attempts(session, self._parents.keys(), since=now - queue.RECIPIENT_GAP)
+        self._lately = queue.last_attempts(session, self._parents.keys(), since=now - queue.RECIPIENT_GAP, until=now)
         self._objections = last_look.objections(session, rows)
 
     def ask(self, row: Outbox) -> Answer:

@@ -33,6 +33,7 @@ PRIORITY: Final[Mapping[str, int]] = {
 }
 URGENT: Final = frozenset({"crisis_reply", "staff_page"})
 RECIPIENT_GAP: Final = timedelta(seconds=30)  # two texts at once read like an alarm, and carriers filter them
+NEWEST: Final = 50_000  # texts that are looked through for what a wrong clock wrote
 NO_LANE: Final = "This program has no sender. Add a lane before enrolling anyone."
 
 
@@ -207,11 +208,14 @@ def ready(session: Session, lane_id: int, *, now: datetime, limit: int) -> list[
     return sorted(rows, key=lambda row: (row.priority, row.not_before, row.id))
 
 
-def last_attempts(session: Session, parent_ids: Collection[int], *, since: datetime) -> dict[int, datetime]:
-    """When each of these phones last got a text, if that was after `since`."""
+def last_attempts(
+    session: Session, parent_ids: Collection[int], *, since: datetime, until: datetime
+) -> dict[int, datetime]:
+    """When each of these phones last got a text, if that was after `since`. Later than `until` only a clock that stood
+    ahead can have written."""
     found = session.execute(
         select(Outbox.parent_id, func.max(Outbox.attempted_at).label("at"))
-        .where(Outbox.parent_id.in_(parent_ids), Outbox.attempted_at > since)
+        .where(Outbox.parent_id.in_(parent_ids), Outbox.attempted_at > since, Outbox.attempted_at <= until)
         .group_by(Outbox.parent_id)
     )
     return {row.parent_id: row.at for row in found}
@@ -295,6 +299,14 @@ def set_provider_id(session: Session, outbox_id: int, provider_id: str) -> None:
         .values(provider_id=provider_id, looks=0)
         .execution_options(synchronize_session=False)
     )
+
+
+def written_ahead(session: Session, *, after: datetime) -> Sequence[Outbox]:
+    """Of the newest texts, those that were written later than `after`: by a clock that stood ahead."""
+    newest = (session.scalar(select(func.max(Outbox.id))) or 0) - NEWEST
+    return session.scalars(
+        select(Outbox).where(Outbox.id > newest, Outbox.created_at > after).order_by(Outbox.id)
+    ).all()
 
 
 def postpone(session: Session, row: Outbox, *, until: datetime) -> None:
