@@ -90,9 +90,7 @@ def without_future(pace: Pace, now: Minute) -> Pace:
     What went or was asked while it stood ahead went by now at the latest. Nothing else is touched; the same value when
     there is nothing to mend.
     """
-    mended: dict[str, Any] = {
-        name: now for name in _PAST if (at := getattr(pace, name)) is not None and at > now
-    }
+    mended: dict[str, Any] = {name: now for name in _PAST if (at := getattr(pace, name)) is not None and at > now}
     if any(mark.at > now for mark in pace.marks):
         mended["marks"] = tuple(replace(mark, at=min(mark.at, now)) for mark in pace.marks)
     if any(at > now for all_at in pace.said.values() for at in all_at):

@@ -278,9 +278,7 @@ def _holds(session: Session, parents: Sequence[family.Parent]) -> Mapping[int, l
         of_family[row.family_id].append(row)
     return {
         parent.id: [
-            _hold(row)
-            for row in of_family[parent.family_id]
-            if row.scope == "family" or row.parent_id == parent.id
+            _hold(row) for row in of_family[parent.family_id] if row.scope == "family" or row.parent_id == parent.id
         ]
         for parent in parents
     }

@@ -79,5 +79,7 @@ def values_of(
     """The same for a caller that has read everything already. `session_at`: the session that the text is about;
     `wanted`: what the text asks for; `proposal`: the planned text (see fillings.of_thread)."""
     found = {"org": people.org, "staff": people.staff, **people.places.values(thread.profile)}
-    found |= fillings.of_thread(thread, policy, now, ideas=ideas, session_at=session_at, wanted=wanted, proposal=proposal)
+    found |= fillings.of_thread(
+        thread, policy, now, ideas=ideas, session_at=session_at, wanted=wanted, proposal=proposal
+    )
     return {name: words for name, words in found.items() if words}

@@ -82,6 +82,7 @@ def _session_of(proposal: Proposal, thread: Thread, sequence: Sequence) -> datet
         cycle=pending.cycle,
         which=pending.which,
         due_at=proposal.expires_at,
+        mark=proposal.expires_at,
         proposal=proposal,
         reason=Reason(code="due", words=""),
     )

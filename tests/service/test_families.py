@@ -20,7 +20,7 @@ from nudges.models.safety import LedgerEntry, Task
 from nudges.models.sequences import Enrollment
 from nudges.outbound import planner
 from schedules.profile import ProfileError
-from tests.support.factories import PASSWORD, a_parent, a_text, fresh_phone
+from tests.support.factories import LIBRARY, PASSWORD, a_parent, a_text, fresh_phone
 from tests.support.factories import people as make_people
 
 

@@ -32,7 +32,7 @@ class Life:
         self.sessions, self.channel, self.clock, self.parent_id = sessions, channel, clock, parent_id
 
     def plan(self):
-        return planner.plan_due(self.sessions, now=self.clock.now())
+        return planner.plan_due(self.sessions, now=self.clock.now(), library=LIBRARY)
 
     def drain(self):
         with self.sessions() as session:

@@ -16,7 +16,7 @@ from nudges.models.safety import LedgerEntry
 from nudges.models.sequences import Enrollment, SequenceVersion, StepOutcome
 from nudges.outbound import planner
 from schedules import state
-from tests.support.factories import a_parent, a_text
+from tests.support.factories import LIBRARY, a_parent, a_text
 
 
 def plan_all(sessions, now):
