@@ -79,12 +79,12 @@ def test_what_the_wrong_clock_queued_is_planned_anew_and_not_lost(sessions, wiri
     """The lane rests meanwhile, so that what is planned too early still waits when the clock is put right."""
     with sessions.begin() as session:
         session.execute(update(Lane).values(paused_until=clock.now() + timedelta(days=30), paused_reason="a test"))
-    set_back({"days": 1, "hours": 9})
+    set_back({"days": 2, "minutes": 5})
     with sessions.begin() as session:
         ahead = select(Outbox).where(Outbox.created_at > clock.now(), Outbox.category == "nudge")
         early = session.scalars(ahead).all()
-        assert early, "something is due in the evening of the day ahead"
-        reply = a_text(session, session.scalars(select(Parent)).one(), now=clock.now() + timedelta(days=1, hours=9))
+        assert early, "two days ahead the first question is asked again"
+        reply = a_text(session, session.scalars(select(Parent)).one(), now=clock.now() + timedelta(days=2, minutes=5))
         reply_id, steps = reply.id, {(row.step_id, row.cycle) for row in early}
     beat(wiring, clock, seconds=10)
     with sessions.begin() as session:
@@ -92,7 +92,7 @@ def test_what_the_wrong_clock_queued_is_planned_anew_and_not_lost(sessions, wiri
             row = session.get(Outbox, row.id)
             assert (row.status, row.status_reason) == ("cancelled", send_check.CLOCK_WAS_AHEAD)
         assert session.get(Outbox, reply_id).not_before <= clock.now()
-        assert session.scalars(select(Parent.next_at)).one() < clock.now() + timedelta(days=2)
+        assert session.scalars(select(Parent.next_at)).one() < clock.now() + timedelta(days=3)
         session.execute(update(Lane).values(paused_until=None))
     beat(wiring, clock, hours=1, times=80)
     with sessions() as session:
