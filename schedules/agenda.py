@@ -65,9 +65,7 @@ def add(
     """
     kept = tuple(p for p in enrollment.agenda if p.step != step_id or p.which != which)
     cycle = next_cycle(enrollment, step_id)
-    pending = Pending(
-        step=step_id, cycle=cycle, which=which, base=base, nth=nth, not_before=not_before, chosen=chosen
-    )
+    pending = Pending(step=step_id, cycle=cycle, which=which, base=base, nth=nth, not_before=not_before, chosen=chosen)
     return replace(enrollment, agenda=(*kept, pending))
 
 

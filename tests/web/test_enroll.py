@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from nudges.channels.provider import Stage
 from nudges.families import fields
 from nudges.families.hours import hours_text, week
 from nudges.families.snapshots import profile_of
@@ -147,6 +148,9 @@ def test_a_profile_comes_back_as_it_was_typed_and_changes(ana: FlaskClient, db: 
 def test_hours_are_read_as_people_write_them(typed: str, stored_as: dict[str, list[str]]) -> None:
     assert week(typed) == stored_as
     assert week(hours_text(stored_as)) == stored_as
+
+
+REAL = Stage(production=True, is_rehearsal=False)
 
 
 def test_a_day_without_hours_says_so() -> None:
