@@ -444,4 +444,5 @@ def noting_awaited(enrollment: Enrollment, thread: Thread, now: datetime) -> Enr
     if awaits == (AWAITS in enrollment.instants):
         return enrollment
     instants = {key: at for key, at in enrollment.instants.items() if key != AWAITS}
-    return replace(enrollment, instants={**instants, AWAITS: now} if awaits else instants)
+    since = localtime.midnight(now, thread.profile.timezone)
+    return replace(enrollment, instants={**instants, AWAITS: since} if awaits else instants)

@@ -148,7 +148,8 @@ def awaits(thread: Thread, policy: Policy) -> Iterator[tuple[Enrollment, str, da
     """Enrollments whose rest hangs on a date that nobody has entered: which kind, and by when a person is asked."""
     for enrollment in thread.enrollments:
         since = enrollment.instants.get(agenda.AWAITS)
-        if since is None or (enrollment.sequence.traits.helper and len(thread.enrollments) > 1):
+        is_beside = enrollment.sequence.traits.helper and not _is_peoples(enrollment)
+        if since is None or (is_beside and len(thread.enrollments) > 1):
             continue
         kind = agenda.awaited_kind(enrollment, thread)
         if kind is not None:
@@ -212,6 +213,15 @@ def looks(thread: Thread, policy: Policy, now: datetime) -> Iterator[tuple[datet
         at = by if told is None else max(by, told + timedelta(days=policy.tell_again_days))
         words = f"{enrollment.sequence.key} waits for a date: {_DATES.get(kind, kind)}."
         yield at, Reason(code="awaits_date", words=words)
+
+
+def at_end(thread: Thread, enrollment: Enrollment) -> StaffTask | None:
+    """Whom a sequence that has run its course tells; none when it tells nobody, or has."""
+    code = f"end of {enrollment.sequence.key} {enrollment.id}"
+    if not enrollment.sequence.at_end or code in thread.pace.told:
+        return None
+    priority, words = enrollment.sequence.at_end[0].args
+    return task(code, words, f"{enrollment.sequence.title} has run its course.", priority=int(priority))
 
 
 # ---------------------------------------------------------------- when nothing is to come

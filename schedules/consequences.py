@@ -125,14 +125,18 @@ def _count_no_chance(draft: Draft) -> None:
         draft.task(3, "two talks found no chance: check the calm windows with the parent")
 
 
-def _try_again(draft: Draft, enrollment: Enrollment, target: str, not_before: datetime) -> None:
-    """A talk moves as a unit: the question that would close it is withdrawn and comes with it."""
+def _try_again(
+    draft: Draft, enrollment: Enrollment, target: str, not_before: datetime, *, only_moves: bool = False
+) -> None:
+    """A talk moves as a unit: the question that would close it is withdrawn and comes with it. One that only moves is
+    no new try, and needs no new lead."""
     step = enrollment.sequence.step(target)
     if step is None:
         return
     closers = enrollment.sequence.closers_of(target)
     zone = draft.thread.profile.timezone
-    draft.thread = draft.thread.with_enrollment(lifecycle.tried_again(enrollment, step, not_before, zone))
+    again = lifecycle.moved_talk if only_moves else lifecycle.tried_again
+    draft.thread = draft.thread.with_enrollment(again(enrollment, step, not_before, zone))
     question = draft.thread.pace.question
     if question is not None and question.enrollment == enrollment.id and question.step in {target, *closers}:
         draft.pace(question=None)
@@ -141,7 +145,8 @@ def _try_again(draft: Draft, enrollment: Enrollment, target: str, not_before: da
 def _again(draft: Draft, context: _Context, effect: Effect) -> None:
     enrollment = draft.thread.enrollment(context.enrollment)
     if enrollment is not None:
-        _try_again(draft, enrollment, effect.args[0], draft.now)
+        is_talk = (step := enrollment.sequence.step(effect.args[0])) is not None and step.kind is Kind.TALK
+        _try_again(draft, enrollment, effect.args[0], draft.now, only_moves=is_talk)
         draft.did("again", f"{effect.args[0]} is planned once more.")
 
 
@@ -462,7 +467,7 @@ def _to_choice(draft: Draft, context: _Context, effect: Effect) -> None:
     talk = next((s for s in enrollment.sequence.steps if s.id == context.step), None) if enrollment else None
     if enrollment is None or talk is None or not 0 <= index < len(draft.choices):
         return
-    _try_again(draft, enrollment, talk.id, draft.now)
+    _try_again(draft, enrollment, talk.id, draft.now, only_moves=True)
     fresh = draft.thread.enrollment(context.enrollment)
     if fresh is not None:
         chosen = draft.choices[index]
@@ -479,7 +484,7 @@ def _not_this_week(draft: Draft, context: _Context, effect: Effect) -> None:
     zone = draft.thread.profile.timezone
     today = localtime.local_date(draft.now, zone)
     monday = localtime.at_minute(today + timedelta(days=7 - today.weekday()), 0, zone)
-    _try_again(draft, enrollment, context.step, monday)
+    _try_again(draft, enrollment, context.step, monday, only_moves=True)
     draft.did("not_this_week", f"{context.step} waits for next week.", until=monday)
 
 

@@ -192,6 +192,8 @@ def expiry(
         if window_start is None:
             return due.at + _FAR
         return window_start + timedelta(minutes=policy.ttl_talk_after_start_minutes)
+    if step.kind is Kind.SYSTEM:
+        return due.at + _FAR  # the welcome goes first, however long that takes
     if agenda.slides(sequence, step, when):
         return due.at + timedelta(days=policy.slide_days)
     last = due.at + life(step.kind, policy)

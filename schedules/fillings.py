@@ -80,6 +80,8 @@ def _window_words(choice: Choice, today: date, lang: str) -> str:
     wall = time(choice.start // 60 % 24, choice.start % 60)
     if choice.day == today:
         return f"{_TODAY[lang][choice.start >= _EVENING]} {clock_words(wall)}"
+    if (choice.day - today).days >= 7:  # its weekday alone would mean this week's
+        return f"{date_words(choice.day, lang)} {clock_words(wall)}"
     return f"{day_words(choice.day, lang)} {clock_words(wall)}"
 
 

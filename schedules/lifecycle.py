@@ -304,6 +304,8 @@ def _led_on(thread: Thread, question: OpenQuestion, policy: Policy, now: datetim
     if enrollment is None or step is None or step.if_silent is not None:
         return thread
     talk = enrollment.sequence.talk_closed_by(step)
+    if talk is None and step.kind is Kind.TALK and not enrollment.sequence.closers_of(step.id):
+        talk = step  # a talk that asks about itself
     factor = pacing.stretch(thread.pace, policy)
     if talk is not None:
         tried = enrollment.facts.get(f"tried {talk.id}", 0)
@@ -320,10 +322,14 @@ def _led_on(thread: Thread, question: OpenQuestion, policy: Policy, now: datetim
     return thread.with_enrollment(replace(enrollment, facts={**enrollment.facts, asked: 1}))
 
 
+def moved_talk(enrollment: Enrollment, talk: Step, not_before: datetime, zone: str) -> Enrollment:
+    """The talk from an instant on, in place of the one that was sent or planned, with the question that closes it."""
+    return agenda.add_now(agenda.without_unit(enrollment, talk.id), talk, not_before, zone)
+
+
 def tried_again(enrollment: Enrollment, talk: Step, not_before: datetime, zone: str) -> Enrollment:
     """The talk once more from an instant on, with what comes some days before another try. Its unit begins anew."""
-    enrollment = agenda.without_unit(enrollment, talk.id)
-    enrollment = agenda.add_now(enrollment, talk, not_before, zone)
+    enrollment = moved_talk(enrollment, talk, not_before, zone)
     for other in enrollment.sequence.steps:
         for which, when in enumerate(other.when):
             if when.anchor is Anchor.TRY and when.step == talk.id:

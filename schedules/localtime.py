@@ -91,6 +91,11 @@ def minute(instant: datetime) -> Minute:
     return Minute(instant.replace(second=0, microsecond=0))
 
 
+def midnight(instant: datetime, zone_name: str) -> datetime:
+    """The beginning of the local day of `instant`: what counts weeks counts from days, and no beat makes it creep."""
+    return at_minute(local_date(instant, zone_name), 0, zone_name)
+
+
 def moved(instant: datetime, zone_name: str, by: timedelta) -> datetime:
     """`instant` moved by some wall time: the hour that people see stays, whatever the clocks do in between."""
     shown = local(instant, zone_name).replace(tzinfo=None) + by

@@ -129,8 +129,9 @@ def is_free_of_order(candidate: Candidate) -> bool:
     """Does this step stand outside its sequence's order?"""
     if candidate.step.kind in (Kind.STAFF, Kind.GATE) or candidate.step.closes_talk or candidate.pending.asked_again:
         return True
-    if candidate.step.kind is Kind.TALK and candidate.enrollment.facts.get("ready"):
-        return True
+    facts = candidate.enrollment.facts
+    if candidate.step.kind is Kind.TALK and (facts.get("ready") or facts.get(f"tried {candidate.step.id}")):
+        return True  # READY brings the first one forward; a later try holds nothing up
     if candidate.when.every_days is not None or candidate.when.anchor in EVENTS:
         return True
     return candidate.step.id in candidate.enrollment.sequence.led_to and candidate.pending.base is not None

@@ -245,6 +245,9 @@ def _finished(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -
             continue
         if agenda.has_ahead(enrollment, thread) or agenda.awaits_sessions(enrollment):
             continue
+        at_end = ahead.at_end(thread, enrollment)
+        if at_end is not None:
+            return at_end
         words = f"{enrollment.sequence.key} has come to its end."
         return Finish(enrollment=enrollment.id, reason=Reason(code="complete", words=words))
     return None

@@ -281,7 +281,8 @@ def _tasked(thread: Thread, decision: StaffTask, policy: Policy, now: datetime) 
         return replace(thread, pace=replace(thread.pace, hours_told_at=now))
     enrollment = thread.enrollment(decision.enrollment or "")
     if decision.step is None:  # about what keeps everything waiting: said again after a while
-        return replace(thread, pace=replace(thread.pace, told={**thread.pace.told, decision.reason.code: now}))
+        today = localtime.midnight(now, thread.profile.timezone)
+        return replace(thread, pace=replace(thread.pace, told={**thread.pace.told, decision.reason.code: today}))
     if enrollment is None or decision.cycle is None:
         return thread
     pending = _pending(enrollment, decision.step, decision.cycle)
@@ -297,8 +298,8 @@ def with_staff(thread: Thread, task: StaffTask, now: datetime) -> Thread:
     """The thread that waits for a person, if the task is more than a remark (priority 3)."""
     if task.priority > 2:
         return thread
-    by = now + timedelta(days=_TASK_DAYS[task.priority])
-    waits = WithStaff(since=now, by=by, words=task.words)
+    today = localtime.midnight(now, thread.profile.timezone)
+    waits = WithStaff(since=today, by=today + timedelta(days=_TASK_DAYS[task.priority]), words=task.words)
     return replace(thread, pace=replace(thread.pace, with_staff=waits))
 
 

@@ -213,9 +213,9 @@ class Beginnings:
         return self._known[alike]
 
     def _begin(self, row: Row) -> tuple[Beginning, list[str]]:
-        thread = _thread(row)
+        thread, now = _thread(row), localtime.minute(self.now)
         refused: list[str] = []
-        starts: list[Start] = []
+        begun: list[tuple[str, SequenceVersion, str | None]] = []
         welcome = (enrolling.WELCOME,) if self._version(enrolling.WELCOME) is not None else ()
         for key in dict.fromkeys((*welcome, *row.sequences)):
             why_not = self._why_not(key, thread)
@@ -224,14 +224,11 @@ class Beginnings:
                 refused.append(why_not or f"This program has no published sequence {key}.")
                 continue
             sequence = snapshots.sequence_of(self.session, version.id)
-            enrolled = lifecycle.enroll(
-                thread, sequence, enrollment_id=key, now=localtime.minute(self.now), policy=self.policy
-            )
-            enrollment = enrolled.enrollment(key)
-            assert enrollment is not None
-            asks = entry.missing_date(sequence, enrolled)
-            starts.append(Start(key=key, version=version, state=state.enrollment_to_json(enrollment), asks=asks))
-            thread = enrolled
+            thread = lifecycle.enroll(thread, sequence, enrollment_id=key, now=now, policy=self.policy)
+            begun.append((key, version, entry.missing_date(sequence, thread)))
+        thread = lifecycle.at(thread, self.policy, now)
+        states = {e.id: state.enrollment_to_json(e) for e in thread.enrollments}
+        starts = [Start(key=key, version=version, state=states[key], asks=asks) for key, version, asks in begun]
         pace = state.pace_to_json(thread.pace)
         return Beginning(profile=row.profile, pace=pace, starts=tuple(starts)), refused
 
