@@ -432,6 +432,9 @@ def has_ahead(enrollment: Enrollment, thread: Thread) -> bool:
     What hangs on a date that nobody has asked for (a consult call that was never booked) does not keep it alive.
     """
     for pending in enrollment.agenda:
+        step = enrollment.sequence.step(pending.step)
+        if step is not None and not is_wished(step, thread):
+            continue
         kind = _unknown_date(enrollment, pending, thread)
         if kind is None or _is_awaited(enrollment, kind):
             return True

@@ -48,7 +48,9 @@ def _goes_first(enrollment: Enrollment, policy: Policy, at: datetime) -> bool:
 
 
 def _is_comfort(enrollment: Enrollment) -> bool:
-    return enrollment.sequence.traits.budget in (None, Budget.COMFORT) and not enrollment.facts.get("only")
+    traits = enrollment.sequence.traits
+    is_begun_by_a_person = traits.staff_only  # a break that has begun waits for no signing up
+    return traits.budget in (None, Budget.COMFORT) and not is_begun_by_a_person and not enrollment.facts.get("only")
 
 
 def _takes_a_place(enrollment: Enrollment, thread: Thread) -> bool:

@@ -57,9 +57,9 @@ _TOP_KEYS = (
 _STEP_KEYS = (
     *"id when kind topic intent seeds text variants answers words then".split(),
     *("refusals", "closes_talk", "combines", "if_silent", "school_hours", "on_wish", "place", "lint_allow"),
-    *("budget", "uncounted", "until_settled", "repeats"),
+    *("budget", "uncounted", "until_settled", "repeats", "plain"),
 )
-_WISHES = ("second_reminder",)  # flags of the profile that a step may wait for
+_WISHES = ("second_reminder", "phone_unknown")  # flags of the profile that a step may wait for
 _VARIANT_KEYS = ("age", "role", "profile", "reason", "contact")
 
 
@@ -335,6 +335,9 @@ class _Reader:
             uncounted=node.text("uncounted") in ("yes", "true"),
             until_settled=node.text("until_settled") in ("yes", "true"),
             repeats=self.repeats(node, step_id),
+            plain=self.texts(node.child("plain"), where=f"the plain words of {step_id}")
+            if "plain" in node.pairs
+            else None,
         )
         self.fits(node, step)
         return step

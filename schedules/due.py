@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from schedules import agenda, gate, localtime, pacing, windows
 from schedules.policy import Policy
-from schedules.values import Anchor, Enrollment, KeyDate, Kind, Pending, Sequence, Slot, Step, Thread, When
+from schedules.values import EVENTS, Anchor, Enrollment, KeyDate, Kind, Pending, Sequence, Slot, Step, Thread, When
 
 _DAY = timedelta(days=1)
 _FAR = timedelta(days=3650)
-EVENTS = (Anchor.SESSION, Anchor.NEXT_REVIEW, Anchor.VISIT, Anchor.CONSULT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -377,7 +377,9 @@ def _one_question(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> 
 def _asks(p: Proposal, thread: Thread) -> bool:
     enrollment = thread.enrollment(p.enrollment)
     step = enrollment.sequence.step(p.step) if enrollment is not None else None
-    return p.budget is not Budget.SAFETY and (step is None or bool(step.answers))
+    if step is None:
+        return True
+    return p.budget is not Budget.SAFETY and bool(step.answers) and step.plain is None
 
 
 def _near_report(p: Proposal, thread: Thread, policy: Policy, at: datetime) -> Verdict | None:

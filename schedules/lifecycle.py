@@ -158,7 +158,7 @@ def at(thread: Thread, policy: Policy, now: datetime) -> Thread:
     hold withdraws is withdrawn."""
     if thread.status == "paused" and thread.paused_until is not None and now >= thread.paused_until:
         thread = resume(thread, thread.paused_until, policy)
-    thread = _in_turn(_lapsed(_in_danger(thread, policy, now), policy, now), policy, now)
+    thread = _in_turn(_lapsed(_in_danger(_settled(thread), policy, now), policy, now), policy, now)
     enrollments = tuple(_as_of(e, thread, policy, now) for e in thread.enrollments)
     if all(one is was for one, was in zip(enrollments, thread.enrollments, strict=True)):
         return thread
@@ -174,6 +174,17 @@ def _as_of(enrollment: Enrollment, thread: Thread, policy: Policy, now: datetime
     else:
         enrollment = agenda.with_each_session(enrollment, thread, now)
     return agenda.noting_awaited(enrollment, thread, now)
+
+
+def _settled(thread: Thread) -> Thread:
+    """The thread whose question about the phone a person has settled in the profile: nothing is open any more."""
+    question, step = thread.pace.question, _step_of(thread, thread.pace.question)
+    if question is None or step is None or not question.settles or agenda.is_wished(step, thread):
+        return thread
+    enrollment = thread.enrollment(question.enrollment)
+    if enrollment is not None:
+        thread = thread.with_enrollment(agenda.without_second_asking(enrollment, step.id))
+    return replace(thread, pace=replace(thread.pace, question=None))
 
 
 def _in_danger(thread: Thread, policy: Policy, now: datetime) -> Thread:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from schedules import agenda, calendar, gate, localtime, pacing, windows
-from schedules.due import EVENTS, Due, due_of, expiry
+from schedules.due import Due, due_of, expiry
 from schedules.policy import PRIORITY, Policy
 from schedules.values import (
+    EVENTS,
     Anchor,
     Budget,
     Choice,

@@ -365,9 +365,18 @@ def _send(candidate: Candidate, thread: Thread, policy: Policy, now: Minute) -> 
         due_at=candidate.due.at,
         mark=mark,
         choices=moments.choices(candidate, thread, policy, now),
-        proposal=replace(candidate.proposal, expires_at=expires_at, turn=turn),
+        proposal=replace(
+            candidate.proposal, expires_at=expires_at, turn=turn, is_plain=_asks_nothing(candidate, thread)
+        ),
         reason=reason,
     )
+
+
+def _asks_nothing(candidate: Candidate, thread: Thread) -> bool:
+    """While another question must be settled, a text that has plain words goes with those, and asks nothing."""
+    question = thread.pace.question
+    is_other = question is not None and question.settles and question.step != candidate.step.id
+    return is_other and candidate.step.plain is not None
 
 
 def _yields_to(candidate: Candidate, outlook: Outlook, thread: Thread, policy: Policy) -> Candidate | None:

@@ -95,6 +95,8 @@ def parse(data: Mapping[str, Any], *, where: str = "profile") -> Profile:
         faults.append(f"{where}: timezone is missing; write an IANA name such as America/Chicago")
     if faults:
         raise ProfileError(faults)
+    if values.get("phone_seen_by") == "shared":
+        values["discreet"] = True  # whoever looks at the lock screen should not see what it is about
     defaults = DEFAULTS_BY_AGE.get(str(values.get("age_band")), {})
     for key, wall in defaults.items():
         values.setdefault(key, clock(wall))
@@ -317,6 +319,7 @@ READERS: Mapping[str, Reader] = {
     "pref_lang": _one_of("en", "es"),
     "role": _one_of(*ROLES),
     "discreet": _flag,
+    "phone_seen_by": _one_of("private", "shared", "unknown"),
     "age_band": _optional(_one_of("5-8", "9-12", "13-17")),
     "state": _optional(_state),
     "contact_hours": _optional_week,

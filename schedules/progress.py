@@ -136,7 +136,8 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
         pace = replace(pace, ideas={**pace.ideas, decision.proposal.idea: mark})
     ideas = pace.ideas_sent + (step.kind is Kind.IDEA)
     thread = replace(thread.with_enrollment(enrollment), pace=replace(pace, planned=(), ideas_sent=ideas))
-    return _opened(thread, decision, pending, policy, mark) if step.answers else thread
+    asks = bool(step.answers) and not decision.proposal.is_plain
+    return _opened(thread, decision, pending, policy, mark) if asks else thread
 
 
 def _noted(

@@ -34,9 +34,12 @@ def placeholders(text: str) -> frozenset[str]:
     return frozenset(_PLACEHOLDER.findall(text))
 
 
-def choose(step: Step, profile: Profile, turn: int = 0) -> Texts:
+def choose(step: Step, profile: Profile, turn: int = 0, *, is_plain: bool = False) -> Texts:
     """The words of a step for this family, `turn` times after the first: later times have words of their own where
-    the author wrote some. Else the first variant that fits, else the step's own. Raises ValueError for staff steps."""
+    the author wrote some. Else the first variant that fits, else the step's own. `is_plain`: the words that ask
+    nothing. Raises ValueError for staff steps."""
+    if is_plain and step.plain is not None:
+        return step.plain
     wordings = 1 + len(step.repeats)
     if turn % wordings:
         return step.repeats[turn % wordings - 1]
@@ -101,10 +104,12 @@ def with_line(rendered: Rendered, line: Texts, *, discreet: bool) -> Rendered | 
     return None if cost.parts > MOST_PARTS else Rendered(text=text, lang=rendered.lang, segments=cost)
 
 
-def for_step(step: Step, profile: Profile, values: Mapping[str, str], turn: int = 0) -> Rendered:
+def for_step(
+    step: Step, profile: Profile, values: Mapping[str, str], turn: int = 0, *, is_plain: bool = False
+) -> Rendered:
     """The words of `step` for this family (see `choose`). Raises MissingValue, also when no place of the step's kind
     fits them."""
-    texts = choose(step, profile, turn)
+    texts = choose(step, profile, turn, is_plain=is_plain)
     if step.place is not None and "{resource}" in texts.en:
         named = values.get(place_value(step.place))
         if not named:

@@ -76,6 +76,9 @@ class Anchor(StrEnum):
     ANSWER = "answer"  # only an answer or a word leads here
 
 
+EVENTS = (Anchor.SESSION, Anchor.NEXT_REVIEW, Anchor.VISIT, Anchor.CONSULT)  # what happens on a day of its own
+
+
 class Slot(StrEnum):
     """How the counted moment becomes a time of day."""
 
@@ -182,6 +185,7 @@ class Step:
     uncounted: bool = False  # outside every cap, and starts no gap
     until_settled: bool = False  # its question stays open until it is answered or a person settles it
     repeats: tuple[Texts, ...] = ()  # the words of the second, third ... sending to one parent
+    plain: Texts | None = None  # its words while another question must be settled first: they ask nothing
 
     @cached_property
     def windows_shown(self) -> int:
@@ -274,6 +278,7 @@ class Sequence:
         if chosen is not None:
             return chosen
         on_an_event = step.closes_talk or step.kind in (Kind.FOLLOWUP, Kind.REMINDER)
+        on_an_event = on_an_event or (bool(step.when) and all(when.anchor in EVENTS for when in step.when))
         return Budget.EVENT if on_an_event else Budget.COMFORT
 
     @cached_property

@@ -221,7 +221,7 @@ class _Run:
         proposal, step, before = decision.proposal, decision.step, taken.before
         try:
             values = self.values(taken.after, fillings.session_of(before, decision), proposal)
-            rendered = render.for_step(step, before.profile, values, proposal.turn)
+            rendered = render.for_step(step, before.profile, values, proposal.turn, is_plain=proposal.is_plain)
         except render.MissingValue as missing:
             words = f"Not sent: {missing}."
             self.thread = plan.unsent(self.thread, proposal, self.policy, self.now, expired=False, reason=words)

@@ -12,6 +12,7 @@ from datetime import date, datetime, time
 from typing import Any, TypeAlias
 
 from schedules.localtime import Minute
+from schedules.sequences import EVENTS as EVENTS
 from schedules.sequences import PLACES as PLACES
 from schedules.sequences import Anchor as Anchor
 from schedules.sequences import Answer as Answer
@@ -88,7 +89,13 @@ class Profile:
     volume: str = "normal"
     reasons: tuple[str, ...] = ()
     second_reminder: bool = False  # a reminder on the morning of the visit too
+    phone_seen_by: str = "unknown"  # private | shared | unknown: signing up asks by text only what nobody knows
     days: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # windows.py's notes
+
+    @property
+    def phone_unknown(self) -> bool:
+        """Does nobody know yet who sees this phone?"""
+        return self.phone_seen_by == "unknown"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -304,6 +311,7 @@ class Proposal:
     window: tuple[datetime, datetime] | None = None
     idea: str | None = None  # the idea that its words hold
     turn: int = 0  # how many times this parent has had this step's words in a year
+    is_plain: bool = False  # another question must be settled first: the words ask nothing
     pending: Pending | None = None  # how it stood in the agenda: a text that is planned anew goes back there
 
 

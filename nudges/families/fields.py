@@ -197,6 +197,17 @@ FIELDS: Final = (
         example="22:00",
     ),
     Field(
+        name="phone_seen_by",
+        label="Who sees this phone?",
+        notation=notation.one_of(
+            (("unknown", "Not known: ask by text first"), ("private", "Only them"), ("shared", "Others may see it"))
+        ),
+        section="home",
+        help="Ask it beside them: until it is known, nothing else is asked by text. Not safe at all: do not enroll it.",
+        example="private",
+        shown="unknown",
+    ),
+    Field(
         name="discreet",
         label="Discreet wording",
         notation=notation.TICK,

@@ -52,9 +52,10 @@ def made(
     step = sequence.step(proposal.step)
     if step is None:
         raise render.MissingValue(f"{proposal.step} is not in version {sequence.version}")
-    texts = render.choose(step, thread.profile)
+    turn, is_plain = proposal.turn, proposal.is_plain
+    texts = render.choose(step, thread.profile, turn, is_plain=is_plain)
     values = _values(proposal, texts, thread, people=people, policy=policy, library=library, now=now, sequence=sequence)
-    return render.for_step(step, thread.profile, values)
+    return render.for_step(step, thread.profile, values, turn, is_plain=is_plain)
 
 
 def with_notice(

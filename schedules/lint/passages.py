@@ -73,12 +73,15 @@ def _of_step(step: Node, *, is_firm: bool) -> Iterator[Passage]:
             is_firm=is_firm or applies.get("profile") == "firm",
             allows=_allows(step, variant, variant.child("text")),
         )
-    for turn, text in enumerate(step.child("repeats").elements(), start=2):
+    others = [(f"{name}#{n}", text, answers) for n, text in enumerate(step.child("repeats").elements(), start=2)]
+    if "plain" in step.pairs:
+        others.append((f"{name} plain", step.child("plain"), ()))
+    for where, text, digits in others:
         yield Passage(
-            where=f"{name}#{turn}",
+            where=where,
             kind=kind,
             text=text,
-            answers=answers,
+            answers=digits,
             is_proactive=is_proactive,
             is_firm=is_firm,
             allows=_allows(step, text),
