@@ -22,6 +22,7 @@ from schedules.values import (
     Finish,
     Idle,
     Onward,
+    Proposal,
     Reason,
     Send,
     Sequence,
@@ -160,6 +161,8 @@ class Forecast:
     step: Step
     window: tuple[datetime, datetime] | None
     reason: Reason
+    proposal: Proposal
+    thread: Thread  # once it was sent: its question holds the choices that the words offer
 
 
 def forecast(
@@ -183,16 +186,19 @@ def forecast(
         run = until_wait(
             thread, policy, localtime.minute(at), library=library or {}, new_id=lambda key: f"next {key}", ideas=ideas
         )
-        found += [_forecast(one.decision, localtime.minute(at)) for one in run.taken if isinstance(one.decision, Send)]
+        sent = [(one.decision, one.after) for one in run.taken if isinstance(one.decision, Send)]
+        found += [_forecast(decision, after, localtime.minute(at)) for decision, after in sent]
         thread, at = run.thread, run.look.at
     return tuple(found[:count])
 
 
-def _forecast(decision: Send, at: Minute) -> Forecast:
+def _forecast(decision: Send, after: Thread, at: Minute) -> Forecast:
     return Forecast(
         at=at,
         sequence=decision.proposal.sequence,
         step=decision.step,
         window=decision.proposal.window,
         reason=decision.reason,
+        proposal=decision.proposal,
+        thread=after,
     )

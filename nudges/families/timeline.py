@@ -22,7 +22,7 @@ from nudges.models.safety import LedgerEntry
 from nudges.models.sequences import Enrollment, StepOutcome
 from schedules import localtime, render, run
 from schedules.catalog import Idea
-from schedules.values import Thread
+from schedules.policy import Policy
 
 PLANNED: Final = 5  # how many texts to come are shown
 _LIMIT: Final = 500  # of each kind and parent; older ones are in the export
@@ -79,14 +79,14 @@ def coming(session: Session, parent: Parent, *, now: datetime, ideas: Sequence[I
         return []
     policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
     thread = snapshots.thread_of(session, parent)
-    values = wording.values_for(session, parent, thread, now=now, ideas=ideas)
-    forecasts = run.forecast(thread, policy, localtime.minute(now), count=PLANNED)
+    people = wording.PeopleOf(session, [parent], now=now).of(parent)
+    forecasts = run.forecast(thread, policy, localtime.minute(now), count=PLANNED, ideas=tuple(ideas))
     return [
         Entry(
             at=forecast.at,
             parent_id=parent.id,
             kind=EntryKind.PLANNED,
-            body=_words(forecast, thread, values),
+            body=_words(forecast, people, policy, ideas),
             status="planned",
             reason=forecast.reason.words,
             sequence=forecast.sequence,
@@ -97,11 +97,11 @@ def coming(session: Session, parent: Parent, *, now: datetime, ideas: Sequence[I
     ]
 
 
-def _words(forecast: run.Forecast, thread: Thread, values: dict[str, str]) -> str | None:
+def _words(forecast: run.Forecast, people: wording.People, policy: Policy, ideas: Sequence[Idea]) -> str | None:
     if forecast.step.texts is None:
         return None
     try:
-        return render.for_step(forecast.step, thread.profile, values).text
+        return wording.of_forecast(people, forecast, policy, ideas=ideas).text
     except render.MissingValue as missing:
         return f"({missing})"
 

@@ -13,7 +13,7 @@ from nudges.library import places
 from nudges.library.places import Directory
 from nudges.models.family import Parent
 from nudges.models.program import Program
-from schedules import fillings
+from schedules import fillings, render, run
 from schedules.catalog import Idea
 from schedules.policy import Policy
 from schedules.values import Proposal, Thread
@@ -46,6 +46,16 @@ class People:
     org: str
     staff: str
     places: Directory = field(default_factory=Directory)
+
+
+def of_forecast(
+    people: People, forecast: run.Forecast, policy: Policy, *, ideas: Sequence[Idea] = ()
+) -> render.Rendered:
+    """The words of a text to come, with the choices, the idea and the turn that were planned with it: what a page shows
+    is what the phone will. Raises MissingValue."""
+    thread, proposal = forecast.thread, forecast.proposal
+    values = values_of(people, thread, policy, forecast.at, ideas=ideas, proposal=proposal)
+    return render.for_step(forecast.step, thread.profile, values, proposal.turn, is_plain=proposal.is_plain)
 
 
 class PeopleOf:

@@ -40,8 +40,9 @@ def for_parent(
     policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
     thread = preview(sequence, snapshots.thread_of(session, parent), policy, now)
     coming = run.forecast(thread, policy, localtime.minute(now), count=SHOWN, ideas=tuple(ideas))
-    values = wording.values_for(session, parent, thread, now=now, ideas=ideas)
-    return [_preview_text(forecast, thread, values) for forecast in coming if forecast.sequence == sequence.key]
+    people = wording.PeopleOf(session, [parent], now=now).of(parent)
+    mine = (forecast for forecast in coming if forecast.sequence == sequence.key)
+    return [_preview_text(forecast, people, policy, ideas) for forecast in mine]
 
 
 def preview(sequence: Sequence, thread: Thread, policy: Policy, now: datetime) -> Thread:
@@ -50,17 +51,17 @@ def preview(sequence: Sequence, thread: Thread, policy: Policy, now: datetime) -
     return lifecycle.enroll(fresh, sequence, enrollment_id=PREVIEWED, now=localtime.minute(now), policy=policy)
 
 
-def _preview_text(forecast: run.Forecast, thread: Thread, values: dict[str, str]) -> PreviewText:
+def _preview_text(forecast: run.Forecast, people: wording.People, policy: Policy, ideas: Many[Idea]) -> PreviewText:
     text, parts, missing = None, 0, None
     if forecast.step.texts is not None:
         try:
-            rendered = render.for_step(forecast.step, thread.profile, values)
+            rendered = wording.of_forecast(people, forecast, policy, ideas=ideas)
             text, parts = rendered.text, rendered.segments.parts
         except render.MissingValue as error:
             missing = str(error)
     return PreviewText(
         at=forecast.at,
-        zone=thread.profile.timezone,
+        zone=forecast.thread.profile.timezone,
         step=forecast.step,
         reason=forecast.reason,
         text=text,
