@@ -121,6 +121,22 @@ def welcome(thread: Thread, outlook: Outlook, policy: Policy, now: Minute) -> De
     return _said_at_first_moment(_system(WELCOME, Kind.SYSTEM, 1), reason, thread, policy, now)
 
 
+def closed(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> Decision | None:
+    """The family's hours leave no open moment for long: a person mends them. Said once, until there is one again."""
+    if thread.pace.hours_told_at is not None or not outlook.coming:
+        return None
+    if not windows.is_shut(thread.profile, policy, now):
+        return None
+    return StaffTask(
+        enrollment=None,
+        step=None,
+        cycle=None,
+        priority=2,
+        words=f"the family's hours leave no moment to text for {policy.closed_days} days: set them with the parent",
+        reason=Reason(code="no_open_hours", words=f"No open moment in {policy.closed_days} days."),
+    )
+
+
 def stay_question(thread: Thread, outlook: Outlook, policy: Policy, now: Minute) -> Decision | None:
     """After three monthly texts without an answer: stay, pause or finish? Asked once, instead of the next text."""
     pace = thread.pace

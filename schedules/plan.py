@@ -306,22 +306,6 @@ def _silences(thread: Thread) -> Iterator[tuple[Enrollment, Step, datetime]]:
                 yield enrollment, step, at
 
 
-def _closed(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> Decision | None:
-    """The family's hours leave no open moment for long: a person mends them. Said once, until there is one again."""
-    if thread.pace.hours_told_at is not None or not outlook.coming:
-        return None
-    if not windows.is_shut(thread.profile, policy, now):
-        return None
-    return StaffTask(
-        enrollment=None,
-        step=None,
-        cycle=None,
-        priority=2,
-        words=f"the family's hours leave no moment to text for {policy.closed_days} days: set them with the parent",
-        reason=Reason(code="no_open_hours", words=f"No open moment in {policy.closed_days} days."),
-    )
-
-
 # ---------------------------------------------------------------- the next text
 
 
@@ -508,7 +492,7 @@ _RULES = (
     _pause_after_silence,
     _staff,
     _unanswered,
-    _closed,
+    ahead.closed,
     ahead.awaited,
     ahead.stay_question,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from schedules import consequences, fillings, lifecycle
+from schedules import consequences, fillings, lifecycle, talk_effects
 from schedules.draft import Draft, Reply
 from schedules.values import Effect, Enrollment, Kind, Step
 from schedules.words import Word
@@ -90,7 +90,7 @@ def _ready(draft: Draft, word: Word) -> None:
         question = draft.thread.pace.question
         if talk is not None and not (question is not None and question.settles):
             draft.pace(wait_until=None)
-            consequences.ready(draft, enrollment, talk)
+            talk_effects.ready(draft, enrollment, talk)
             draft.did("ready", f"{talk.id} comes ahead of the next calm window that fits.")
             draft.replies.append(Reply(system="ready_ok"))
             return

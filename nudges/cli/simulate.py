@@ -20,7 +20,7 @@ from nudges.crisis import replies
 from nudges.crisis.screen import screen as screen_text
 from nudges.crisis.values import Level
 from nudges.inbound import intents
-from schedules import catalog, picture, policy, script
+from schedules import catalog, picture, policy, policy_file, script
 from schedules import simulate as calendar
 from schedules.values import Thread
 
@@ -89,7 +89,7 @@ def simulate(
             _table(families, request, pictures)
         elif profile_path is not None:
             _one(profile_path, request, pictures, as_json=as_json)
-    except (script.ScriptError, policy.PolicyError) as error:
+    except (script.ScriptError, policy_file.PolicyError) as error:
         raise click.ClickException("\n".join(error.faults)) from None
     except (ValueError, KeyError) as error:
         raise click.ClickException(str(error)) from None
@@ -155,7 +155,7 @@ def _read(profile_path: Path, keys: str, script_path: Path | None, policy_path: 
         overrides = script.load_text(policy_path.read_text(encoding="utf-8"), where=policy_path.name) or {}
     sequences = tuple(key.strip() for key in keys.split(",") if key.strip()) or family.sequences
     where = policy_path.name if policy_path else "policy"
-    return Inputs(family=family, sequences=sequences, acts=acts, policy=policy.parse(overrides, where=where))
+    return Inputs(family=family, sequences=sequences, acts=acts, policy=policy_file.parse(overrides, where=where))
 
 
 def _events(inputs: Inputs, start: datetime, days: int, lag: float = 0) -> Iterator[dict[str, Any]]:

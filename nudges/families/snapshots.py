@@ -18,7 +18,7 @@ from nudges.families import program_holidays
 from nudges.families.program_holidays import Range, with_holidays
 from nudges.models import family, safety, sequences
 from nudges.models.program import Program
-from schedules import catalog, localtime, plan, policy, profile, state, values
+from schedules import catalog, localtime, plan, policy, policy_file, profile, state, values
 
 Enrolled: TypeAlias = tuple[sequences.Enrollment, values.Sequence]
 
@@ -198,7 +198,7 @@ def sequence_of(session: Session, version_id: int) -> values.Sequence:
 
 @lru_cache(maxsize=64)
 def _policy(overrides: str) -> policy.Policy:
-    return policy.parse(json.loads(overrides), where="the program's settings")
+    return policy_file.parse(json.loads(overrides), where="the program's settings")
 
 
 @lru_cache(maxsize=4096)

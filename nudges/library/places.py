@@ -14,14 +14,14 @@ from nudges import tasks
 from nudges.ledger import record
 from nudges.models.library import LocalResource
 from nudges.models.program import Program
-from schedules import catalog, localtime, segments
+from schedules import localtime, reader, segments
 from schedules.lint import words as language
 from schedules.render import place_value
 from schedules.values import PLACES, Profile
 
 GOOD_FOR: Final = timedelta(days=180)  # after a check; content.md §2.15
 AGES: Final = ("5-8", "9-12", "13-17")
-MOST_CHARACTERS: Final = len(catalog.WORST_CASE["resource"])  # the texts keep so much room for it
+MOST_CHARACTERS: Final = len(reader.WORST_CASE["resource"])  # the texts keep so much room for it
 _TASK: Final = "directory"
 
 

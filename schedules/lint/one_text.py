@@ -9,17 +9,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from schedules import carrier_words, catalog, render, segments
+from schedules import carrier_words, reader, render, segments
 from schedules import words as service_words
 from schedules.lint.findings import Fault
 from schedules.lint.rulebook import rulebook
 from schedules.lint.words import normalise
 
 _MOST_PARTS: Final = 2
-# Never shorter than the catalog's, so that what passes here is not refused there.
+# Never shorter than the reader's, so that what passes here is not refused there.
 _WORST: Final[Mapping[str, Mapping[str, str]]] = {
-    "en": catalog.WORST_CASE | {f"w{n}": "Wednesday 10:30 pm" for n in range(1, 5)},
-    "es": catalog.WORST_CASE | {f"w{n}": "miércoles 10:30 pm" for n in range(1, 5)},
+    "en": reader.WORST_CASE | {f"w{n}": "Wednesday 10:30 pm" for n in range(1, 5)},
+    "es": reader.WORST_CASE | {f"w{n}": "miércoles 10:30 pm" for n in range(1, 5)},
 }
 _CALM_KINDS: Final = ("talk", "gate", "crisis")
 _PHONE: Final = re.compile(r"(?<![\d{])\+?\(?\d[\d ().-]{5,}\d")
@@ -51,7 +51,7 @@ def length(text: str, lang: str) -> list[Fault]:
 
 def idea_room(text: str) -> list[Fault]:
     """SEG: an idea goes into other texts, which keep so much room for it."""
-    room = len(catalog.WORST_CASE["idea"])
+    room = len(reader.WORST_CASE["idea"])
     if len(text) <= room:
         return []
     return [Fault(rule="SEG", words=f"has {len(text)} characters; an idea has {room} at most")]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from schedules import catalog, segments
+from schedules import catalog, reader, segments
 from schedules.lint import one_text
 from schedules.lint.options import options
 from schedules.lint.passages import FORMS, Passage, passages
@@ -227,7 +227,7 @@ def test_no_text_takes_more_than_two_parts(passage: Passage) -> None:
 
 def test_the_longest_idea_is_within_the_room_that_is_kept_for_it() -> None:
     longest = max(len(getattr(idea.texts, form)) for idea in LIBRARY.ideas for form in FORMS)
-    assert longest <= len(catalog.WORST_CASE["idea"])
+    assert longest <= len(reader.WORST_CASE["idea"])
 
 
 def test_all_sixteen_sequences_are_there():

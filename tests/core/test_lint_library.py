@@ -18,7 +18,7 @@ from nudges.book.printing import print_book
 from nudges.cli.lint import lint as lint_command
 from nudges.cli.lint import schema as schema_command
 from nudges.crisis import replies
-from schedules import catalog
+from schedules import catalog, reader
 from schedules.lint import copying, lint, schema
 from schedules.lint.rulebook import rulebook
 from tests.core.lint_samples import TODAY, findings, sequence, step, tip
@@ -95,9 +95,9 @@ def test_the_schema_refuses_what_the_lint_refuses(bad: dict[str, object]) -> Non
 def test_the_schema_knows_the_same_keys_as_the_catalog() -> None:
     exported = schema.build()
     for keys, known in (
-        (exported["properties"], catalog._TOP_KEYS),
-        (exported["$defs"]["step"]["properties"], catalog._STEP_KEYS),
-        (exported["$defs"]["variant"]["properties"]["for"]["properties"], catalog._VARIANT_KEYS),
+        (exported["properties"], reader.TOP_KEYS),
+        (exported["$defs"]["step"]["properties"], reader.STEP_KEYS),
+        (exported["$defs"]["variant"]["properties"]["for"]["properties"], reader.VARIANT_KEYS),
     ):
         assert set(keys) == set(known)
 

@@ -6,10 +6,10 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from schedules.changing import changed, once_each
 
 from schedules import lifecycle, plan, policy, profile
 from schedules.catalog import load_library
-from schedules.changing import changed, once_each
 from schedules.outlook import Outlook
 from schedules.values import Idle, KeyDate, Kind, Pace, Pending, Thread, Wait
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from schedules import catalog, policy, script
+from schedules import catalog, policy_file, script
 from tests.core.timelines import FAMILY_1, events, sends
 
 FREE = {**FAMILY_1, "busy_hours": {}}
@@ -393,8 +393,8 @@ def test_a_holiday_without_texts_is_no_fault_of_the_hours():
     ],
 )
 def test_a_threshold_that_would_silence_or_pester_everybody_is_refused(overrides):
-    with pytest.raises(policy.PolicyError, match="should be 1 or more"):
-        policy.parse(overrides)
+    with pytest.raises(policy_file.PolicyError, match="should be 1 or more"):
+        policy_file.parse(overrides)
 
 
 def test_a_second_asking_without_a_number_waits_as_long_as_the_policy_says():

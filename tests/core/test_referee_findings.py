@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from schedules import policy, script
+from schedules import policy_file, script
 from tests.core.timelines import FAMILY_1, events, sends
 
 
@@ -206,8 +206,8 @@ def test_a_bad_script_is_a_clear_error_and_never_a_crash(text, fault):
 
 @pytest.mark.parametrize("overrides", [["cap_week"], "cap_week", {"talk_gap_days": 10**12}, {"active_sequences": 0}])
 def test_a_bad_policy_is_a_clear_error_and_never_a_crash(overrides):
-    with pytest.raises(policy.PolicyError, match=r"^q\.yaml: "):
-        policy.parse(overrides, where="q.yaml")
+    with pytest.raises(policy_file.PolicyError, match=r"^q\.yaml: "):
+        policy_file.parse(overrides, where="q.yaml")
 
 
 def test_silence_about_a_talk_never_brings_another_talk():

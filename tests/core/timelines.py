@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from nudges.inbound import intents
-from schedules import catalog, policy, profile, script, simulate
+from schedules import catalog, policy_file, profile, script, simulate
 from schedules.values import Thread
 
 LIBRARY = catalog.load_library()
@@ -49,7 +49,7 @@ def events(data, sequences, *, start="2025-03-03T09:00", days=60, acts="[]", dat
             thread_of(data, dates),
             library=LIBRARY,
             sequences=sequences,
-            policy=policy.parse(overrides or {}),
+            policy=policy_file.parse(overrides or {}),
             start=script.instant(start, zone)[0],
             days=days,
             script=script.script(acts, zone, where="script") if isinstance(acts, str) else acts,

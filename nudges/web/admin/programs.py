@@ -19,7 +19,7 @@ from nudges.web.context import now, program_of_staff, staff, transaction
 from nudges.web.forms import Form
 from nudges.web.guards import admin_area
 from nudges.web.pages import back_to, page
-from schedules import policy
+from schedules import policy, policy_file
 from schedules.localtime import local_date
 from schedules.profile import Fault
 
@@ -117,8 +117,8 @@ def _overrides(form: Form) -> dict[str, Any]:
         if number is not None:
             overrides[key] = number
     try:
-        policy.parse(overrides, where="policy")
-    except policy.PolicyError as error:
+        policy_file.parse(overrides, where="policy")
+    except policy_file.PolicyError as error:
         form.take(error.faults, overrides, prefix="policy")
     return overrides
 
