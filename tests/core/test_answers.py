@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from schedules import answers, catalog, lifecycle, localtime, plan, policy, script, state, words
-from schedules.values import Idle, OpenQuestion, Pace, Wait
-from tests.core.timelines import FAMILY_1, LIBRARY, thread_of
+from schedules import answers, catalog, lifecycle, localtime, plan, policy, run, script, state, words
+from schedules.values import Idle, OpenQuestion, Wait
+from tests.core.timelines import FAMILY_1, LIBRARY, thread_of, welcomed
 
 POLICY = policy.DEFAULT
 ZONE = "America/Chicago"
@@ -113,7 +113,9 @@ def test_two_bad_talks_in_a_row_soften_and_offer_care():
 def test_a_digit_that_no_answer_has_leaves_the_question_open():
     thread = asked(enrolled("TALK"), "TK-5", "2025-03-15T12:10")
     outcome = apply(thread, "9", "2025-03-15T12:40")
-    assert outcome.thread.pace.question == thread.pace.question
+    still = outcome.thread.pace.question
+    assert (still.step, still.cycle) == ("TK-5", 1)
+    assert still.until == at("2025-03-18T12:40")  # as long as after its asking
     assert [reply.system for reply in outcome.replies] == ["not_understood_digit"]
 
 
@@ -122,11 +124,17 @@ def test_two_digits_are_no_answer_where_one_is_asked_for():
     assert [reply.system for reply in outcome.replies] == ["not_understood_digit"]
 
 
-def test_a_late_digit_gets_which_one_and_then_counts():
+def test_a_late_digit_finds_its_question():
     thread = asked(enrolled("TALK"), "TK-5", "2025-03-15T12:10")
     late = apply(thread, "1", "2025-03-19T12:40")
+    assert any(effect.verb == "go" for effect in late.effects)
+
+
+def test_a_digit_weeks_late_gets_which_one_and_then_counts():
+    thread = asked(enrolled("TALK"), "TK-5", "2025-03-15T12:10")
+    late = apply(thread, "1", "2025-04-07T12:40")
     assert [reply.system for reply in late.replies] == ["which_one"]
-    again = apply(late.thread, "1", "2025-03-19T12:45")
+    again = apply(late.thread, "1", "2025-04-07T12:45")
     assert any(effect.verb == "go" for effect in again.effects)
 
 
@@ -135,7 +143,7 @@ def test_a_digit_with_no_question_at_all_is_for_a_person():
 
 
 def test_any_answer_ends_the_silence():
-    silent = replace(enrolled("TALK"), pace=Pace(silence_count=3, silence_since=at("2025-03-05T09:00")))
+    silent = replace(enrolled("TALK"), pace=welcomed(silence_count=3, silence_since=at("2025-03-05T09:00")))
     assert apply(silent, "hello", "2025-03-15T12:40").thread.pace.silence_count == 0
 
 
@@ -154,16 +162,16 @@ def test_pause_rests_that_many_weeks_and_the_plan_moves_by_as_much():
     resting = plan.decide(outcome.thread, POLICY, at("2025-03-10T12:00"))
     assert isinstance(resting, Wait) and resting.until == outcome.pause_until
     after = lifecycle.at(outcome.thread, POLICY, outcome.pause_until)
-    coming = plan.forecast(after, POLICY, outcome.pause_until, count=3)
+    coming = run.forecast(after, POLICY, outcome.pause_until, count=3)
     shown = [(f.step.id, localtime.local(f.at, ZONE).strftime("%m-%d %H:%M")) for f in coming]
     assert shown == [("TK-1", "03-25 17:30"), ("TK-2", "03-28 17:30"), ("TK-3", "04-01 17:30")]
 
 
 def test_ready_brings_the_talk_to_the_next_window():
     outcome = apply(enrolled("TALK"), "READY", "2025-03-04T18:00")
-    coming = plan.forecast(outcome.thread, POLICY, at("2025-03-04T18:00"), count=1)
+    coming = run.forecast(outcome.thread, POLICY, at("2025-03-04T18:00"), count=1)
     assert coming[0].step.id == "TK-4"
-    assert localtime.local(coming[0].at, ZONE).strftime("%m-%d %H:%M") == "03-04 18:10"
+    assert localtime.local(coming[0].at, ZONE).strftime("%m-%d %H:%M") == "03-04 18:05"
 
 
 def test_ready_promises_a_text_only_when_one_is_coming():

@@ -9,7 +9,7 @@ import pytest
 
 from schedules import gate, lifecycle, pacing, policy, profile
 from schedules.values import Go, Hold, Kind, Mark, Never, NotYet, OpenQuestion, Pace, Proposal, Topic
-from tests.core.timelines import FAMILY_1, LIBRARY, thread_of
+from tests.core.timelines import FAMILY_1, LIBRARY, budget_of, thread_of, welcomed, within
 
 POLICY = policy.DEFAULT
 WED = datetime(2025, 3, 12, 23, 10, tzinfo=UTC)  # 18:10 in Chicago
@@ -25,6 +25,7 @@ def proposal(kind=Kind.TIP, topic=Topic.THERAPY, sequence="TALK", step="TK-2", *
         kind=kind,
         topic=topic,
         expires_at=WED + timedelta(days=9),
+        budget=budget_of(sequence, step, kind, closes_talk=more.get("closes_talk", False)),
         **more,
     )
 
@@ -38,7 +39,7 @@ def mark(at, step="XX-1", kind=Kind.TIP, sequence="OTHER", counted=True):
 
 
 def verdict(p, t, at=WED):
-    return gate.may_go(p, t, POLICY, at)
+    return gate.may_go(p, within(t, p), POLICY, at)
 
 
 def code(found):
@@ -78,7 +79,7 @@ def boundary(t, p, until):
 
 
 def test_a_cool_down_silences_therapy_and_asking_ideas_but_not_care():
-    cooling = thread(pace=Pace(cool_until=WED))
+    cooling = thread(pace=welcomed(cool_until=WED))
     assert boundary(cooling, proposal(), WED) == "cool_down"
     idea = proposal(kind=Kind.IDEA, topic=Topic.RELATIONSHIP, sequence="RECONNECT", step="RC-1")
     assert code(verdict(proposal(topic=Topic.CARE), cooling, WED - MINUTE)) == "go"
@@ -86,55 +87,62 @@ def test_a_cool_down_silences_therapy_and_asking_ideas_but_not_care():
 
 
 def test_wait_holds_talks_and_gates_only():
-    waiting = thread(pace=Pace(wait_until=WED))
+    waiting = thread(pace=welcomed(wait_until=WED))
     assert boundary(waiting, proposal(kind=Kind.TALK, step="TK-4"), WED) == "wait"
     assert code(verdict(proposal(), waiting, WED - MINUTE)) == "go"
 
 
 def test_talks_keep_seven_days_apart_on_the_wall_clock():
     last = WED - timedelta(days=7) + timedelta(hours=1)  # the same wall time a week before: the clock changed between
-    talked = thread(pace=Pace(last_talk_at=last))
+    talked = thread(pace=welcomed(last_talk_at=last))
     assert boundary(talked, proposal(kind=Kind.TALK, step="TK-4"), WED) == "talk_gap"
 
 
 def test_texts_keep_44_hours_apart_and_what_hangs_on_an_event_is_exempt():
-    recent = thread(pace=Pace(marks=(mark(WED - timedelta(hours=44)),)))
+    recent = thread(pace=welcomed(marks=(mark(WED - timedelta(hours=44)),)))
     assert boundary(recent, proposal(), WED) == "cap_gap"
     for free in (
         proposal(kind=Kind.FOLLOWUP),
         proposal(kind=Kind.REMINDER),
         proposal(sequence="REPAIR"),
-        proposal(closes_talk=True),
+        proposal(kind=Kind.CHECKIN, step="TK-5", closes_talk=True),
     ):
         assert code(verdict(free, recent, WED - MINUTE)) == "go"
 
 
 def test_a_fourth_text_in_seven_days_waits_for_the_first_to_be_a_week_old():
     first = WED - timedelta(days=7)
-    full = thread(pace=Pace(marks=(mark(first), mark(first + timedelta(days=2)), mark(first + timedelta(days=4)))))
+    full = thread(pace=welcomed(marks=(mark(first), mark(first + timedelta(days=2)), mark(first + timedelta(days=4)))))
     assert boundary(full, proposal(), WED) == "cap_week"
 
 
-def test_history_order_makes_no_difference():
+def test_the_order_in_which_texts_are_remembered_makes_no_difference():
     marks = tuple(mark(WED - timedelta(days=d)) for d in (6, 4, 2))
-    t, u = thread(pace=Pace(marks=marks)), thread(pace=Pace(marks=marks[::-1]))
-    assert verdict(proposal(), t) == verdict(proposal(), u)
+    paces = []
+    for order in (marks, marks[::-1]):
+        pace = welcomed()
+        for one in order:
+            pace = pacing.remember(pace, one)
+        paces.append(pace)
+    assert paces[0].marks == paces[1].marks
+    found = [verdict(proposal(), thread(pace=pace)) for pace in paces]
+    assert found[0] == found[1] and code(found[0]) == "cap_week"
 
 
 def test_one_text_a_day_even_for_what_is_exempt_from_the_gap():
-    today = thread(pace=Pace(marks=(mark(WED - timedelta(hours=4)),)))
+    today = thread(pace=welcomed(marks=(mark(WED - timedelta(hours=4)),)))
     assert code(verdict(proposal(kind=Kind.FOLLOWUP), today)) == "cap_day"
 
 
 def test_texts_of_the_sign_up_do_not_count():
-    signed_up = thread(pace=Pace(marks=(mark(WED - timedelta(hours=2), step="ON-1", counted=False),)))
+    signed_up = thread(pace=welcomed(marks=(mark(WED - timedelta(hours=2), step="ON-1", counted=False),)))
     assert code(verdict(proposal(), signed_up)) == "go"
 
 
 def test_less_means_one_a_week_and_care_takes_one_away():
-    one = Pace(marks=(mark(WED - timedelta(days=3)),), volume="less")
+    one = welcomed(marks=(mark(WED - timedelta(days=3)),), volume="less")
     assert code(verdict(proposal(), thread(pace=one))) == "cap_week"
-    two = Pace(marks=(mark(WED - timedelta(days=3)), mark(WED - timedelta(days=5))))
+    two = welcomed(marks=(mark(WED - timedelta(days=3)), mark(WED - timedelta(days=5))))
     with_care = lifecycle.enroll(thread(pace=two), LIBRARY.sequences["CARE"], enrollment_id="9", now=WED, policy=POLICY)
     assert code(verdict(proposal(), thread(pace=two))) == "go"
     assert code(verdict(proposal(), with_care)) == "cap_week"
@@ -144,7 +152,7 @@ def test_a_second_check_in_waits_for_the_open_question():
     question = OpenQuestion(
         enrollment="1", sequence="X", step="X-1", cycle=1, asked_at=WED, until=WED, counts_as_silence=True
     )
-    asking = thread(pace=Pace(question=question))
+    asking = thread(pace=welcomed(question=question))
     assert boundary(asking, proposal(kind=Kind.CHECKIN, topic=Topic.CARE), WED) == "question_open"
     assert code(verdict(proposal(kind=Kind.FOLLOWUP), asking, WED - MINUTE)) == "go"
 
@@ -191,7 +199,7 @@ def test_days_that_are_wrong_for_a_talk(changes, at, expected):
 
 
 def test_nothing_follows_a_report_within_two_hours():
-    reported = thread(pace=Pace(last_conflict_at=WED - timedelta(hours=2)))
+    reported = thread(pace=welcomed(last_conflict_at=WED - timedelta(hours=2)))
     assert boundary(reported, proposal(topic=Topic.CARE), WED) == "just_reported"
 
 
@@ -205,17 +213,18 @@ def test_a_flag_of_fear_shuts_reunification_content_and_unknown_is_not_safe():
 
 
 def test_marks_are_bounded_however_long_a_parent_stays():
-    pace = Pace()
+    pace = welcomed()
     for day in range(500):
         pace = pacing.remember(pace, mark(WED + timedelta(days=day)))
     assert len(pace.marks) <= 58
 
 
 def test_nothing_goes_before_the_welcome():
-    t = thread()
+    t = thread(pace=Pace())
     for n, key in enumerate(("DRIVE", "ONBOARD")):
         t = lifecycle.enroll(t, LIBRARY.sequences[key], enrollment_id=str(n), now=WED, policy=POLICY)
     reminder = proposal(kind=Kind.REMINDER, topic=Topic.LOGISTICS, sequence="DRIVE", step="DR-2")
     welcome = proposal(kind=Kind.SYSTEM, topic=Topic.SYSTEM, sequence="ONBOARD", step="ON-1")
     assert code(verdict(reminder, t)) == "welcome_first"
     assert code(verdict(welcome, t)) == "go"
+    assert code(verdict(reminder, replace(t, pace=welcomed()))) == "go"

@@ -1,8 +1,7 @@
-"""Looking for few moments decides as looking for all of them would; and the small tools that make decisions cheap."""
+"""Looking for few moments decides as looking for all of them would."""
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +10,8 @@ from schedules.changing import changed, once_each
 from schedules import lifecycle, plan, policy, profile
 from schedules.catalog import load_library
 from schedules.outlook import Outlook
-from schedules.values import Idle, KeyDate, Kind, Pace, Pending, Thread, Wait
+from schedules.values import Idle, KeyDate, Kind, Thread, Wait
+from tests.core.timelines import welcomed
 
 LIBRARY = load_library()
 START = datetime(2025, 3, 3, 15, 0, tzinfo=UTC)
@@ -29,7 +29,7 @@ FAMILIES = {
 def thread_of(data, sequences):
     family = profile.parse({"timezone": "America/Chicago", **data})
     sessions = tuple(KeyDate(kind="session", nth=n, at=START + timedelta(days=7 * n, hours=6)) for n in (1, 2, 3))
-    thread = Thread(profile=family, key_dates=sessions)
+    thread = Thread(profile=family, key_dates=sessions, pace=welcomed())
     for n, key in enumerate(sequences):
         thread = lifecycle.enroll(
             thread, LIBRARY.sequences[key], enrollment_id=str(n), now=START, policy=policy.DEFAULT
@@ -81,29 +81,6 @@ def test_what_is_ready_and_what_is_in_reach_is_the_same_however_it_is_asked(data
         ready = [c.pending for c in every if c.at is not None and c.at <= now and c.step.kind is not Kind.STAFF]
         assert [c.pending for c in outlook.ready()] == ready
         assert [c.pending for c in outlook.coming if outlook.reaches(c)] == [c.pending for c in every]
-        assert all(c.at is None or c.at >= max(now, c.due.at) for c in every)
-
-
-def test_a_changed_copy_is_what_replace_makes():
-    pace = Pace(silence_count=2, volume="less")
-    assert changed(pace, planned=None, silence_count=3) == dataclasses.replace(pace, planned=None, silence_count=3)
-    assert pace == Pace(silence_count=2, volume="less")
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        changed(pace).volume = "more"
-
-
-def test_a_field_that_there_is_not_cannot_be_changed():
-    with pytest.raises(KeyError, match="cycles"):
-        changed(Pending(step="TK-1", cycle=1), cycles=2)
-
-
-def test_work_is_done_once_for_the_same_value_and_again_for_an_equal_one_or_when_too_many_were_kept():
-    done = []
-
-    @once_each(2)
-    def count(value):
-        done.append(value)
-        return len(done)
-
-    one, equal, third = Pace(), Pace(), Pace(volume="less")
-    assert [count(one), count(one), count(equal), count(equal), count(third), count(one)] == [1, 1, 2, 2, 3, 4]
+        assert all(
+            c.at is None or c.at >= c.due.at and c.until > now for c in every
+        )  # none before it is due, none over

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schedules import localtime, policy, profile, windows
-from tests.core.timelines import FAMILY_1, events
+from schedules import localtime, pacing, policy, profile, windows
+from schedules.values import Budget
+from tests.core.timelines import FAMILY_1, LIBRARY, events
 
 ZONES = (
     "America/Chicago",
@@ -52,6 +53,21 @@ def lives(draw):
     return data, draw(SEQUENCES), start, acts or "[]", dates
 
 
+def step_of(event):
+    return LIBRARY.sequences[event["sequence"]].by_id[event["step"]] if event["sequence"] != "SYSTEM" else None
+
+
+def budget_of(event):
+    step = step_of(event)
+    return Budget.COMFORT if step is None else LIBRARY.sequences[event["sequence"]].budget_of(step)
+
+
+def is_counted(event):
+    """Sign-up, safety and the answers to a report have no caps."""
+    step = step_of(event)
+    return step is None or (pacing.is_counted(step) and budget_of(event) is not Budget.SAFETY)
+
+
 def proactive(found):
     return [e for e in found if e["event"] == "send" and "reply_to" not in e]
 
@@ -80,11 +96,13 @@ def test_no_text_leaves_the_open_hours_and_none_the_outer_wall(life):
 @given(lives())
 def test_caps_and_gaps_hold_over_all_sequences(life):
     data, found = run(life)
-    uncounted = policy.DEFAULT.uncounted_steps
-    sent = [e for e in proactive(found) if e["step"] not in uncounted]
+    sent = [e for e in proactive(found) if is_counted(e)]
     instants = [datetime.fromisoformat(e["at"]) for e in sent]
-    for n, at in enumerate(instants):
-        assert len([t for t in instants[: n + 1] if at - t < timedelta(days=7)]) <= 3
+    for budget, most in ((Budget.COMFORT, 3), (Budget.EVENT, 4)):
+        own = [datetime.fromisoformat(e["at"]) for e in sent if budget_of(e) is budget]
+        for n, at in enumerate(own):
+            assert len([t for t in own[: n + 1] if at - t < timedelta(days=7)]) <= most, budget
+    for at in instants:
         assert (
             len(
                 [
@@ -96,7 +114,7 @@ def test_caps_and_gaps_hold_over_all_sequences(life):
             == 1
         )
     for before, after in zip(sent, sent[1:], strict=False):
-        free = after["kind"] in ("followup", "reminder") or after["sequence"] == "REPAIR" or after["step"] == "TK-5"
+        free = budget_of(after) is not Budget.COMFORT
         gap = datetime.fromisoformat(after["at"]) - datetime.fromisoformat(before["at"])
         assert free or gap >= timedelta(hours=44), (before["step"], after["step"])
 

@@ -49,7 +49,7 @@ def test_silence_after_a_visit_is_one_asking_more_then_a_person():
     found = events(FREE, ["AFTERCRISIS"], days=28, dates=dates, acts=acts)
     assert lines(found, "AC-5") == ["AC-5 Thu 03-20 09:00", "AC-5 Fri 03-21 09:00"]
     assert ("2025-03-22", "AC-5", 2) in staff(found)
-    assert lines(found, "AC-6")[0].split()[2] >= "03-26", "the weekly question gives way to the visit's"
+    assert lines(found, "AC-6")[0].split()[2] == "03-19", "safety keeps its days: nothing pushes it out"
 
 
 @pytest.mark.parametrize(("step", "quiet"), [("AC-2", "2025-03-04..2025-03-16"), ("AC-5", "2025-03-12..2025-03-17")])
@@ -61,14 +61,14 @@ def test_a_visit_question_that_could_not_be_asked_goes_to_a_person(step, quiet):
 
 
 def test_texts_after_a_crisis_thin_out_after_ten_days_and_again_after_five_weeks():
-    """3 a week in the first ten days, 1 a week to week 5, then 1 per 28 days."""
+    """3 a week in the first ten days, 1 a week to week 5, then 1 per 28 days; the visit has its question besides."""
     dates = {**CRISIS, "visit": "2025-03-20T09:00"}
     acts = '[{on: AC-2, after: 1h, text: "1"}, {on: AC-5, after: 1h, text: "1"}, {on: AC-6, every: true, text: "1"}]'
     found = events(FREE, ["AFTERCRISIS"], days=120, dates=dates, acts=acts)
     days = [
         (datetime.fromisoformat(e["local"]).date() - datetime(2025, 3, 2).date()).days
         for e in found
-        if e["event"] == "send" and "reply_to" not in e and e["sequence"] == "AFTERCRISIS"
+        if e["event"] == "send" and "reply_to" not in e and e["sequence"] == "AFTERCRISIS" and e["step"] != "AC-5"
     ]
     middle = [day for day in days if 10 < day <= 35]
     late = [day for day in days if day > 35]
@@ -95,8 +95,15 @@ def test_texts_after_a_crisis_thin_out_after_ten_days_and_again_after_five_weeks
 def test_a_text_about_school_goes_in_office_hours_in_term_only(data, expected):
     found = events(data, ["RESOURCE"], days=17)
     assert lines(found, "RS-1") == expected
-    dropped = [e["code"] for e in found if e["event"] == "drop" and e["step"] == "RS-1"]
-    assert bool(expected) or "school_closed" in dropped or "contact_hours" in dropped
+
+
+@pytest.mark.parametrize("hours", [{"default": ["16:00-20:00"]}, {"sat-sun": ["09:00-20:00"]}])
+def test_a_text_about_school_that_no_office_hour_has_room_for_slides_and_a_person_hears_of_it(hours):
+    found = events({**FREE, "contact_hours": hours}, ["RESOURCE"], days=80)
+    assert [e for e in found if e["event"] == "staff" and e.get("code") == "parked school_closed"]
+    (first, *_) = [e for e in found if e["event"] == "drop" and e["step"] == "RS-1"]
+    assert first["code"] == "school_closed" and "2025-05-01" <= first["local"][:10]
+    assert {"RS-2", "RS-3", "RS-4"} <= set(steps_of(found))
 
 
 def test_the_school_text_that_an_answer_chooses_keeps_office_hours_too():
@@ -162,10 +169,10 @@ def test_a_parent_who_stays_gets_one_text_in_42_days():
     later = [
         datetime.fromisoformat(e["local"])
         for e in found
-        if e["event"] == "send" and "reply_to" not in e and e["local"][:10] > asked
+        if e["event"] == "send" and "reply_to" not in e and e["local"][:10] > asked and e["sequence"] == "OPENDOOR"
     ]
     gaps = [(b.date() - a.date()).days for a, b in zip([datetime.fromisoformat(asked), *later], later, strict=False)]
-    assert len(gaps) == 4 and min(gaps) >= 42
+    assert len(gaps) >= 4 and min(gaps[:4]) >= 42  # then its last question, once more after two weeks
 
 
 STRETCHED = """
@@ -194,7 +201,7 @@ def test_stretch_doubles_the_intervals_that_are_still_to_come(monkeypatch, digit
     )
     monkeypatch.setitem(events.__globals__, "LIBRARY", library)
     found = events(FREE, ["SLOW"], days=80, acts=f'[{{on: SL-2, after: 1h, text: "{digit}"}}]')
-    assert [s.split()[2] for s in sends(found)[1:]] == expected
+    assert [s.split()[2] for s in sends(found) if s.startswith(("SL-3", "SL-4"))] == expected
 
 
 # ------------------------------------------------------------------ every step ends with a reason
@@ -208,17 +215,19 @@ def test_steps_that_were_still_to_come_when_a_sequence_ends_are_dropped_once_eac
     assert found[ended - 1]["code"] == "sequence_ended"
 
 
-def test_what_time_ends_is_accounted_for_too():
+def test_a_talk_that_no_window_has_room_for_is_a_persons_to_look_at():
     found = events({**FREE, "calm_windows": {"sun": ["06:00-07:00"]}}, ["TALK"], days=60)
-    assert [(e["step"], e["code"]) for e in found if e["event"] == "drop"] == [("TK-4", "sequence_ended")]
+    assert [e["local"][:10] for e in found if e.get("code") == "parked no_window"] == ["2025-03-11", "2025-04-15"]
+    assert (found[-1]["state"], found[-1]["owner"]) == ("staff", "counselor")
 
 
-def test_the_question_that_closes_a_talk_is_not_asked_days_after_it():
+def test_a_pause_withdraws_the_question_of_a_talk_and_the_talk_comes_again_with_it():
+    """Nobody is asked three weeks later how a talk went: nudge and question are one unit."""
     acts = "[{at: 2025-03-14T20:00, text: PAUSE 3}]"
     found = events(FAMILY_1, ["TALK"], days=60, acts=acts)
-    assert "TK-4" in steps_of(found) and "TK-5" not in steps_of(found)
-    (end,) = [e for e in found if e.get("step") == "TK-5"]
-    assert end["event"] in ("drop", "expire") and "again" not in end
+    unit = [s for s in sends(found) if s.split()[0] in ("TK-4", "TK-5")]
+    assert [s.split()[0] for s in unit[:3]] == ["TK-4", "TK-4", "TK-5"]
+    assert unit[0].split()[2] == "03-14" and unit[1].split()[2] >= "04-04"
 
 
 # ------------------------------------------------------------------ danger first, STOP too
@@ -290,7 +299,7 @@ def test_one_visit_has_one_reminder_when_two_sequences_know_it():
 )
 def test_answers_about_ideas_move_along_the_ladder(digits, rungs):
     acts = "".join(f'- {{on: RC-C, nth: {n}, after: 1h, text: "{d}"}}\n' for n, d in enumerate(digits, start=1))
-    found = events(FREE, ["RECONNECT"], days=60, acts=acts)
+    found = events(FREE, ["RECONNECT"], days=70, acts=acts)
     said = [e["reason"] for e in found if e.get("effect") == "rung"]
     assert [int(words.split("rung ")[1][0]) for words in said] == rungs
     assert ("short ones" in said[-1]) is (digits[-1] == "3")

@@ -6,395 +6,74 @@ Each row probes one field from outside. A field without a row, or one that nothi
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from datetime import date, time, timedelta
+from datetime import time
 
 import pytest
 
-from schedules import (
-    answers,
-    beside,
-    entry,
-    gate,
-    lifecycle,
-    moments,
-    notice,
-    pacing,
-    plan,
-    policy,
-    profile,
-    render,
-    script,
-    windows,
-)
-from schedules.moments import Due
+from schedules import due, pacing, policy, profile, windows
 from schedules.policy import Policy
-from schedules.values import Ask, Finish, Go, KeyDate, Kind, Mark, OpenQuestion, Pace, Proposal, Send, Span, Topic
-from tests.core.timelines import FAMILY_1, LIBRARY, thread_of
-
-FREE = {**FAMILY_1, "busy_hours": {}, "contact_hours": {"default": ["08:00-21:00"]}}
-WIDE = {**FREE, "dinner_time": "null", "bedtime_school": "23:30", "bedtime_free": "23:30"}
-HOUR, MINUTE, DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
-
-
-def local(wall):
-    return script.instant(wall, "America/Chicago")[0]
-
-
-NOW = local("2025-06-18T12:00")  # a Wednesday, far from any clock change
-WEDNESDAY, SATURDAY = date(2025, 6, 18), date(2025, 6, 21)
-
-
-def thread(data=WIDE, *, dates=(), **pace):
-    return replace(thread_of(data), pace=Pace(**pace), key_dates=tuple(dates))
-
-
-def mark(at, **more):
-    known = {"kind": Kind.TIP, "topic": Topic.CARE, "sequence": "OTHER", "step": "XX-1", "cycle": 1, "counted": True}
-    return Mark(at=at, **{**known, **more})
-
-
-def proposal(kind=Kind.TIP, sequence="TALK", step="TK-2", **more):
-    known = {"cycle": 1, "enrollment": "1", "topic": Topic.THERAPY, "expires_at": NOW + 400 * DAY}
-    return Proposal(sequence=sequence, step=step, kind=kind, **{**known, **more})
-
-
-TALK = proposal(Kind.TALK, step="TK-4")
-
-
-def shuts(p, t, at, numbers):
-    verdict = gate.may_go(p, t, numbers, at)
-    return None if isinstance(verdict, Go) else verdict.reason.code
-
-
-def units_shut(code, p, make, numbers, unit, most=1200):
-    """How many units after NOW the gate still says `code`: the number itself. `make` gives the thread at NOW."""
-    t = make()
-    return next(n for n in range(most) if shuts(p, t, NOW + n * unit, numbers) != code)
-
-
-def days_near(kind_code, p, make, numbers):
-    """How many days beside NOW are shut by a date: `make` gives the thread with the date so many days away."""
-    return max((n for n in range(40) if shuts(p, make(n), NOW, numbers) == kind_code), default=-1)
-
-
-def enrolled(key, t=None, start=NOW, enrollment_id="1", numbers=policy.DEFAULT):
-    sequence = LIBRARY.sequences[key]
-    return lifecycle.enroll(t or thread(), sequence, enrollment_id=enrollment_id, now=start, policy=numbers)
-
-
-def asked(t, step, *, ago=timedelta(), left=72 * HOUR):
-    known = t.enrollments[0]
-    question = OpenQuestion(
-        enrollment=known.id,
-        sequence=known.sequence.key,
-        step=step,
-        cycle=1,
-        asked_at=NOW - ago,
-        until=NOW + left,
-        counts_as_silence=True,
-    )
-    return replace(t, pace=replace(t.pace, question=question))
-
-
-def says(t, text, numbers, at=NOW):
-    return answers.apply(t, text, numbers, at, library=LIBRARY.sequences)
-
-
-# ------------------------------------------------------------------ hours
-
-
-def contact(numbers):
-    spans = windows.open_spans(profile.parse({**WIDE, "contact_hours": None}), numbers, WEDNESDAY)
-    return [(s.start, s.end) for s in spans]
-
-
-def wall(numbers):
-    spans = windows.open_spans(profile.parse({**WIDE, "contact_hours": "06:00-23:00"}), numbers, WEDNESDAY)
-    return [(s.start, s.end) for s in spans]
-
-
-def state(numbers):
-    spans = windows.open_spans(profile.parse({**WIDE, "state": "FL"}), numbers, WEDNESDAY)
-    return [(s.start, s.end) for s in spans]
-
-
-def lead(numbers):
-    window = windows.Window(day=WEDNESDAY, start=900, end=1000)
-    found = windows._send_moments(profile.parse(WIDE), numbers, window)
-    opens = local("2025-06-18T15:00")
-    minutes = [int((opens - at) / MINUTE) for at in found]
-    return (
-        minutes[0],
-        max(minutes),
-        min(minutes),
-        min(b - a for a, b in zip(sorted(minutes), sorted(minutes)[1:], strict=False)),
-    )
-
-
-def least_window(numbers):
-    for minutes in range(1, 90):
-        data = {**WIDE, "calm_windows": {"wed": [f"10:00-{10 + minutes // 60}:{minutes % 60:02}"]}}
-        if windows.calm_windows(thread(data), numbers, WEDNESDAY):
-            return minutes
-    return None
-
-
-def calm(numbers, day=WEDNESDAY, data=FREE, dates=()):
-    return [(w.start, w.end) for w in windows.calm_windows(thread(data, dates=dates), numbers, day)]
-
-
-def open_minutes(numbers, data=FREE):
-    return [(s.start, s.end) for s in windows.open_spans(profile.parse(data), numbers, WEDNESDAY)]
-
-
-def beside_session(numbers):
-    session = KeyDate(kind="session", nth=1, at=local("2025-06-18T17:00"))
-    return calm(numbers, data={**WIDE, "calm_windows": {"wed": ["12:00-20:00"]}}, dates=(session,))
-
-
-NO_CALM = {**FREE, "busy_hours": {"default": ["10:00-23:00"]}}
-
-
-def offered(numbers):
-    return sorted({(w.start, w.end) for w in windows.offered(thread(NO_CALM), numbers, NOW)})
-
-
-def office(numbers):
-    data = {**WIDE, "school_hours": "08:00-15:00"}
-    t, p = thread(data), proposal(school_hours=True)
-    at = local("2025-06-18T08:00")
-    shut = [n for n in range(12 * 60) if shuts(p, t, at + n * MINUTE, numbers) == "school_closed"]
-    opens = next(n for n in range(12 * 60) if n not in shut)
-    return 480 + opens, 480 + next(n for n in range(opens, 12 * 60) if n in shut)
-
-
-def only_open_after(days):
-    """A family whose next open weekday is `days` away: shut on all weekdays but that one."""
-    weekday = "mon tue wed thu fri sat sun".split()[(WEDNESDAY + days * DAY).weekday()]
-    return {**WIDE, "contact_hours": {weekday: ["10:00-12:00"]}}
-
-
-# ------------------------------------------------------------------ caps and gaps
-
-
-def week_room(numbers, **pace):
-    """How many texts of the last days still leave room for one more."""
-    for n in range(6):
-        marks = tuple(mark(NOW - (50 + k) * HOUR) for k in range(n))
-        if shuts(proposal(), thread(marks=marks, **pace), NOW, numbers) == "cap_week":
-            return n
-    return None
-
-
-def week_days(numbers):
-    t = thread(marks=tuple(mark(NOW - n * MINUTE) for n in range(3)))
-    hours = (n for n in range(400) if pacing.week_allows(t, numbers, proposal(), NOW + n * HOUR) is None)
-    return next(hours) / 24
-
-
-def day_room(numbers):
-    for n in range(5):
-        marks = tuple(mark(NOW - k * HOUR) for k in range(1, n + 1))
-        if shuts(proposal(Kind.FOLLOWUP), thread(marks=marks), NOW, numbers) == "cap_day":
-            return n
-    return None
-
-
-def gap(numbers):
-    roomy = replace(numbers, contact_hours=((Span(start=0, end=1440),),) * 7, cap_day=9)
-    return next(
-        n
-        for n in range(200)
-        if pacing.gap_allows(thread(marks=(mark(NOW),)), roomy, proposal(), NOW + n * HOUR) is None
-    )
-
-
-def at_once(numbers):
-    t = thread()
-    for n, key in enumerate(("TALK", "PATIENCE", "ALT", "CHOICE"), start=1):
-        t = enrolled(key, t, enrollment_id=str(n))
-    return 4 - len(beside.waiting(t, numbers))
-
-
-def slot_days(numbers):
-    marks = (mark(NOW, sequence="ALT"),)
-    t = replace(enrolled("ALT", thread(marks=marks)))
-    weekly = next(e for e in t.enrollments)
-    days = (
-        n
-        for n in range(20)
-        if pacing.sequence_allows(t, numbers, proposal(sequence="ALT"), weekly, NOW + n * DAY) is None
-    )
-    return next(days)
-
-
-def lowered(numbers):
-    return week_room(numbers, lower_until=NOW + DAY)
-
-
-# ------------------------------------------------------------------ ladders and silence
-
-
-def cool(numbers):
-    return (says(enrolled("TALK"), "HARD", numbers).thread.pace.cool_until - NOW) / HOUR
-
-
-def badly(numbers):
-    return (says(enrolled("TALK"), "HARD", numbers).thread.pace.talk_gap_until - NOW).days
-
-
-def not_yet(numbers):
-    waits, t = [], enrolled("TALK")
-    for _ in range(5):
-        outcome = says(asked(t, "TK-5"), "2", numbers)
-        t = outcome.thread
-        if any(s.sequence == "OPENDOOR" for s in outcome.starts):
-            return tuple(waits)
-        waits.append((t.pace.wait_until - NOW).days)
-    return None
-
-
-def silent(numbers, what):
-    return next(n for n in range(12) if what(Pace(silence_count=n), numbers))
-
-
-def stays(numbers):
-    def asks(n):
-        return isinstance(plan.decide(enrolled("TALK", thread(silence_count=n)), numbers, NOW), Ask)
-
-    return next(n for n in range(12) if asks(n))
-
-
-def monthly(numbers):
-    t = thread(marks=(mark(NOW),), silence_count=4)
-    return next(n for n in range(60) if pacing.gap_allows(t, numbers, proposal(), NOW + n * DAY) is None)
-
-
-def pause_after(numbers):
-    """Days after the question; nothing else is due, for the enrollment has only just begun."""
-
-    def pauses(n):
-        t = enrolled("OPENDOOR", thread(silence_count=7, stay_asked_at=NOW), start=NOW + n * DAY)
-        return isinstance(plan.decide(t, numbers, NOW + n * DAY), Finish)
-
-    return next(n for n in range(60) if pauses(n))
-
-
-def reply_window(numbers):
-    t = enrolled("OPENDOOR", start=NOW - 28 * DAY)
-    at = NOW
-    for _ in range(50):
-        decision = plan.decide(t, numbers, at)
-        t = plan.advance(t, decision, numbers, at)
-        if isinstance(decision, Send) and decision.step.answers:
-            return (t.pace.question.until - at) / HOUR
-        at = getattr(decision, "until", at)
-    return None
-
-
-def reask(numbers):
-    t = asked(enrolled("DRIVE"), "DR-6")
-    again = [p for p in says(t, "2", numbers).thread.enrollments[0].agenda if p.step == "DR-6" and p.not_before]
-    return (again[0].not_before - NOW) / HOUR
-
-
-def late_digit(numbers):
-    t = asked(enrolled("TALK"), "TK-5")
-    lapsed = replace(t, pace=replace(t.pace, question=None, lapsed_question=t.pace.question))
-    end = t.pace.question.until
-    return max(n for n in range(30) if says(lapsed, "1", numbers, at=end + n * DAY).understood)
-
-
-# ------------------------------------------------------------------ how long a step may wait
-
-
-def step(step_id):
-    return next(s for q in LIBRARY.sequences.values() for s in q.steps if s.id == step_id)
-
-
-def lives(numbers, step_id, unit, **due):
-    return (moments.expiry(step(step_id), Due(at=NOW, **due), numbers) - NOW) / unit
-
-
-def talk_lives(numbers):
-    return (moments.expiry(step("TK-4"), Due(at=NOW), numbers, window_start=NOW) - NOW) / MINUTE
-
-
-def round_again(numbers):
-    """The farthest next round that a lost one is not made up before."""
-    door = enrolled("OPENDOOR").enrollments[0]
-    first, second = [p for p in door.agenda if p.step == "OD-2"][:2]
-
-    def is_soon(n):
-        rounds = (replace(first, base=NOW), replace(second, which=first.which, base=NOW + n * DAY))
-        t = replace(thread(), enrollments=(replace(door, agenda=rounds),))
-        lost = moments.coming(rounds[0], t.enrollments[0], t, numbers)
-        return plan._comes_soon_anyway(t, lost, numbers)
-
-    return max(n for n in range(1, 40) if is_soon(n))
-
-
-def notice_days(numbers):
-    rendered = render.fill(step("OD-1").texts, lang="en", discreet=False, values={})
-    t = thread(notice_at=NOW)
-    known = LIBRARY.system
-    return next(n for n in range(90) if notice.added(rendered, t, known, numbers, NOW + n * DAY)[0] != rendered)
-
-
-def rungs(numbers):
-    t = enrolled("RECONNECT")
-    for _ in range(12):
-        t = says(asked(t, "RC-C"), "1", numbers).thread
-    return t.pace.rung
-
-
-# ------------------------------------------------------------------ hard days, the break, entry
-
-
-def hard(numbers, p):
-    return days_near("hard_date", p, lambda n: thread({**WIDE, "hard_dates": [str(WEDNESDAY + n * DAY)]}), numbers)
-
-
-def court(numbers):
-    return days_near(
-        "court_day",
-        TALK,
-        lambda n: thread(dates=(KeyDate(kind="court", nth=1, at=NOW + n * DAY, date_only=True),)),
-        numbers,
-    )
-
-
-def in_break(numbers, *, streak=9, since=NOW, **pace):
-    data = {**WIDE, "therapist_told": "true"}
-    t = enrolled("BREAK", thread(data, dates=(KeyDate(kind="break_start", nth=1, at=since),), **pace))
-    known = t.enrollments[0]
-    return t.with_enrollment(replace(known, facts={"streak": streak}))
-
-
-def gate_shut(numbers, unit=DAY, **more):
-    t = in_break(numbers, **more)
-    return next(n for n in range(90) if gate.break_gate(t.enrollments[0], t, numbers, NOW + n * unit) is None)
-
-
-def streak(numbers):
-    def is_open(n):
-        t = in_break(numbers, streak=n, since=NOW - 60 * DAY)
-        return gate.break_gate(t.enrollments[0], t, numbers, NOW) is None
-
-    return next(n for n in range(9) if is_open(n))
-
-
-def pulse(numbers):
-    """The interval that "not yet" widens from: a week more than the policy's."""
-    t = in_break(numbers)
-    after = says(asked(t, "BR-5"), "2", numbers).thread.enrollments[0]
-    return after.facts["interval_days"] - 7
-
-
-def crisis_free(numbers):
-    t = thread(dates=(KeyDate(kind="crisis_report", nth=1, at=NOW),))
-    return next(n for n in range(90) if entry.refusal("TALK", t, numbers, NOW + n * DAY) is None)
-
+from schedules.values import Kind, Span, Topic
+from tests.core.policy_probes import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NO_CALM,
+    NOW,
+    SATURDAY,
+    TALK,
+    WIDE,
+    asked_once_more,
+    at_once,
+    badly,
+    beside_session,
+    calm,
+    contact,
+    cool,
+    court,
+    crisis_free,
+    date_asked,
+    day_room,
+    event_room,
+    gap,
+    gate_asks,
+    gate_shut,
+    goes_first,
+    hard,
+    late_digit,
+    lead,
+    least_window,
+    lives,
+    lowered,
+    monthly,
+    no_idea,
+    not_yet,
+    notice_days,
+    offered,
+    office,
+    only_open_after,
+    open_minutes,
+    pause_after,
+    proposal,
+    pulse,
+    reask,
+    reply_window,
+    round_again,
+    rungs,
+    says_enough,
+    silent,
+    slot_days,
+    state,
+    stays,
+    streak,
+    talk_lives,
+    thread,
+    told_again,
+    tries,
+    units_shut,
+    wall,
+    week_days,
+    week_room,
+)
 
 EVERY_DAY = ((Span(start=600, end=660),),) * 7
 ROWS = {
@@ -406,15 +85,10 @@ ROWS = {
     "cap_day": (day_room, 1, 2, 2),
     "gap_hours": (gap, 44, 50, 50),
     "active_sequences": (at_once, 2, 3, 3),
-    "uncounted_steps": (
-        lambda n: [s for s in ("ON-1", "ON-2", "RP-0", "RP-1", "RP-2") if not pacing.is_counted(s, Kind.TIP, n)],
-        ["ON-1", "ON-2", "RP-0", "RP-1"],
-        ("RP-2",),
-        ["RP-2"],
-    ),
     "lead_minutes": (lambda n: lead(n)[0], 60, 90, 90),
     "lead_most_minutes": (lambda n: lead(n)[1], 120, 100, 100),
-    "lead_least_minutes": (lambda n: lead(n)[2], 20, 30, 30),
+    "lead_least_minutes": (lambda n: lead(n)[2], 20 + 10, 30, 30 + 10),  # the moment lasts ten minutes
+    "moment_least_minutes": (lambda n: lead(n)[2] - 20, 10, 20, 20),
     "step_minutes": (lambda n: lead(n)[3], 5, 10, 10),
     "window_least_minutes": (least_window, 40, 50, 50),
     "dinner_window_before_minutes": (calm, [(960, 1080), (1170, 1230)], 60, [(960, 1050), (1170, 1230)]),
@@ -425,9 +99,9 @@ ROWS = {
     "dinner_quiet_after_minutes": (open_minutes, [(480, 1095), (1155, 1260)], 60, [(480, 1095), (1170, 1260)]),
     "bed_quiet_before_minutes": (
         lambda n: open_minutes(n, {**WIDE, "bedtime_school": "20:30"}),
-        [(480, 1201)],
+        [(480, 1200)],
         60,
-        [(480, 1171)],
+        [(480, 1170)],
     ),
     "session_clear_hours": (beside_session, [(720, 900), (1140, 1200)], 1, [(720, 960), (1080, 1200)]),
     "weekend_default": (lambda n: calm(n, SATURDAY, NO_CALM), [(630, 720)], EVERY_DAY, [(600, 660)]),
@@ -450,11 +124,22 @@ ROWS = {
     "silence_answer_days": (pause_after, 14, 20, 20),
     "reply_window_hours": (reply_window, 72, 48, 48),
     "reask_hours": (reask, 48, 60, 60),
-    "late_digit_days": (late_digit, 7, 3, 3),
+    "late_digit_days": (lambda n: late_digit(n)[0], 14, 3, 3),
+    "found_again_days": (lambda n: late_digit(n)[1], 60, 40, 40),
+    "silence_ask_again_days": (asked_once_more, 14, 20, 20),
+    "talk_tries": (tries, 3, 2, 2),
+    "date_days": (date_asked, 14, 10, 10),
+    "tell_again_days": (told_again, 28, 20, 20),
+    "idea_days": (no_idea, 90, 60, 60),
+    "says_a_year": (says_enough, 3, 2, 2),
+    "gate_asks": (gate_asks, 2, 3, 3),
+    "first_days": (goes_first, 14, 10, 10),
+    "event_week": (event_room, 4, 3, 3),
     "ttl_talk_after_start_minutes": (talk_lives, 15, 5, 5),
     "ttl_followup_hours": (lambda n: lives(n, "DR-3", HOUR), 72, 48, 48),
-    "ttl_default_days": (lambda n: lives(n, "TK-1", DAY), 5, 3, 3),
-    "ttl_resource_days": (lambda n: lives(n, "RS-1", DAY), 14, 10, 10),
+    "slide_days": (lambda n: lives(n, "TK-1", DAY), 60, 40, 40),
+    "ttl_default_days": (lambda n: lives(n, "DR-1", DAY), 5, 3, 3),
+    "ttl_resource_days": (lambda n: due.life(Kind.RESOURCE, n) / DAY, 14, 10, 10),
     "ttl_reminder_before_hours": (lambda n: 48 - lives(n, "DR-2", HOUR, before_event=NOW + 48 * HOUR), 3, 6, 6),
     "ttl_reply_hours": (lambda n: lives(n, "RP-0", HOUR), 1, 2, 2),
     "hard_date_days": (lambda n: hard(n, TALK), 1, 3, 3),

@@ -20,15 +20,15 @@ def test_1_a_talk_that_goes_badly_silences_therapy_for_72_hours_and_talks_for_14
         "TK-1 Tue 03-04 17:30",
         "TK-2 Fri 03-07 17:30",
         "TK-3 Tue 03-11 17:30",
-        "TK-4 Fri 03-14 18:10",
-        "TK-5 Sat 03-15 12:10",
-        "RP-0 Sat 03-15 12:40",
+        "TK-4 Fri 03-14 18:05",
+        "TK-5 Sat 03-15 12:05",
+        "RP-0 Sat 03-15 12:35",
         "RP-1 Sun 03-16 10:00",
         "RP-2 Tue 03-18 17:30",
         "TK-4 Sat 03-29 13:30",
     ]
     cool = next(e for e in found if e.get("effect") == "cool")
-    assert cool["until"] == "2025-03-18T17:40:00Z"
+    assert cool["until"] == "2025-03-18T17:35:00Z"
     second = [e for e in found if e.get("step") == "TK-4"][1]
     assert second["window"][0] == "2025-03-29T14:30:00-05:00"
 
@@ -45,8 +45,8 @@ def test_2_not_yet_waits_7_days_then_14_then_opens_the_door_without_more_talks()
         """,
     )
     assert only(sends(found), "TK-4", "TK-5", "OD-1", "OD-2")[:8] == [
-        "TK-4 Fri 03-14 18:10",
-        "TK-5 Sat 03-15 12:10",
+        "TK-4 Fri 03-14 18:05",
+        "TK-5 Sat 03-15 12:05",
         "TK-4 Sat 03-22 13:30",
         "TK-5 Sun 03-23 09:00",
         "TK-4 Sun 04-06 09:30",
@@ -61,7 +61,7 @@ def test_3_a_talk_that_missed_its_window_dies_and_is_planned_for_the_next_one():
     found = events(FAMILY_1, ["TALK"], days=14, acts="[{at: 2025-03-14T18:00, outage: 110m}]")
     expired = next(e for e in found if e["event"] == "expire")
     assert (expired["step"], expired["local"][:16]) == ("TK-4", "2025-03-14T19:50")
-    assert "19:45" in expired["reason"]
+    assert "18:15" in expired["reason"]  # dinner's quiet closed the moment that began at 18:05
     assert only(sends(found), "TK-4") == ["TK-4 Sat 03-15 09:30"]
 
 
@@ -72,16 +72,16 @@ def test_4_no_talk_while_the_child_is_at_the_other_home_or_changes_homes():
         "exchange_times": ["fri 18:00", "sun 18:00"],
     }
     found = events({**FAMILY_1, "custody": custody}, ["TALK"], days=16)
-    assert only(sends(found), "TK-4") == ["TK-4 Mon 03-17 18:10"]
+    assert only(sends(found), "TK-4") == ["TK-4 Mon 03-17 18:05"]
 
 
 def test_5_a_test_drive_hangs_on_its_sessions_and_follows_them_when_they_move():
-    found = events(FAMILY_1, ["DRIVE"], days=40, dates=TWO_SESSIONS)
+    found = events(FAMILY_1, ["DRIVE"], days=35, dates=TWO_SESSIONS)
     assert sends(found) == [
         "DR-1 Sat 03-08 16:00",
         "DR-2 Tue 03-11 17:30",
         "DR-3 Fri 03-14 17:30",
-        "DR-4 Sun 03-16 18:10",
+        "DR-4 Sun 03-16 18:05",
         "DR-5 Tue 03-18 17:30",
         "DR-6 Fri 03-21 17:30",
         "DR-7 Tue 03-25 17:30",
@@ -89,7 +89,7 @@ def test_5_a_test_drive_hangs_on_its_sessions_and_follows_them_when_they_move():
     moved = events(
         FAMILY_1,
         ["DRIVE"],
-        days=40,
+        days=35,
         dates=TWO_SESSIONS,
         acts="[{at: 2025-03-17T09:00, staff: move, key: session, nth: 2, to: 2025-03-27T16:00}]",
     )
@@ -159,7 +159,7 @@ def test_7_silence_in_a_break_doubles_the_interval_then_leaves_one_text_in_28_da
 def test_seven_silences_ask_once_whether_to_go_on_and_no_answer_means_a_pause():
     found = events(FAMILY_1, ["BREAK"], days=300, dates=BREAK)
     asked = [e for e in found if e.get("step") == "SL-1"]
-    paused = [e for e in found if e.get("state") == "paused"]
+    paused = [e for e in found if e["event"] == "state" and e.get("state") == "paused"]
     assert [e["local"][:10] for e in asked] == ["2025-09-15"]
     assert [e["local"][:10] for e in paused] == ["2025-09-29"]
     assert not [e for e in found if e["event"] == "send" and e["at"] > paused[0]["at"]]

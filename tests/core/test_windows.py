@@ -21,32 +21,38 @@ FAMILY_1 = {
 }
 FAMILY_2 = {**FAMILY_1, "busy_hours": {}}
 FAMILY_3 = {**FAMILY_2, "dinner_time": "18:00", "bedtime_school": "20:30"}
+ZONE = "America/Chicago"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def moments(data, day):
-    """Each calm window of the day as "start-end", with its send moment (local) or None."""
+    """Each calm window of the day as "start-end", with the first and the last minute of its send moment, or None."""
     thread = Thread(profile=profile.parse(data))
     found = {}
     for window in windows.calm_windows(thread, POLICY, day):
         moment = windows.send_moment(thread, POLICY, window, not_before=LONG_AGO)
         name = f"{window.start // 60:02}:{window.start % 60:02}-{window.end // 60:02}:{window.end % 60:02}"
-        found[name] = moment and moment.isoformat()
+        found[name] = moment and (moment[0].isoformat(), localtime.local(moment[1], ZONE).strftime("%H:%M"))
     return found
 
 
 VECTORS = [
     pytest.param(
-        FAMILY_1, date(2025, 3, 4), {"19:30-20:30": "2025-03-05T00:10:00+00:00"}, id="dinner moves it earlier"
+        FAMILY_1,
+        date(2025, 3, 4),
+        {"19:30-20:30": ("2025-03-05T00:05:00+00:00", "18:15")},
+        id="dinner moves it earlier",
     ),
-    pytest.param(FAMILY_1, date(2025, 3, 7), {"19:30-21:30": "2025-03-08T00:10:00+00:00"}, id="free night is longer"),
+    pytest.param(
+        FAMILY_1, date(2025, 3, 7), {"19:30-21:30": ("2025-03-08T00:05:00+00:00", "18:15")}, id="free night is longer"
+    ),
     pytest.param(
         FAMILY_1,
         date(2025, 3, 8),
         {
-            "10:30-12:00": "2025-03-08T15:30:00+00:00",
-            "14:30-18:00": "2025-03-08T19:30:00+00:00",
-            "19:30-21:30": "2025-03-09T00:10:00+00:00",
+            "10:30-12:00": ("2025-03-08T15:30:00+00:00", "10:10"),
+            "14:30-18:00": ("2025-03-08T19:30:00+00:00", "14:10"),
+            "19:30-21:30": ("2025-03-09T00:05:00+00:00", "18:15"),
         },
         id="Saturday in standard time",
     ),
@@ -54,23 +60,25 @@ VECTORS = [
         FAMILY_1,
         date(2025, 3, 9),
         {
-            "10:30-12:00": "2025-03-09T14:30:00+00:00",
-            "14:30-18:00": "2025-03-09T18:30:00+00:00",
-            "19:30-20:30": "2025-03-09T23:10:00+00:00",
+            "10:30-12:00": ("2025-03-09T14:30:00+00:00", "10:10"),
+            "14:30-18:00": ("2025-03-09T18:30:00+00:00", "14:10"),
+            "19:30-20:30": ("2025-03-09T23:05:00+00:00", "18:15"),
         },
         id="the day that summer time starts",
     ),
-    pytest.param(FAMILY_1, date(2025, 3, 10), {"19:30-20:30": "2025-03-10T23:10:00+00:00"}, id="Monday in summer time"),
+    pytest.param(
+        FAMILY_1, date(2025, 3, 10), {"19:30-20:30": ("2025-03-10T23:05:00+00:00", "18:15")}, id="Monday in summer time"
+    ),
     pytest.param(
         FAMILY_2,
         date(2025, 3, 4),
-        {"16:00-18:00": "2025-03-04T21:00:00+00:00", "19:30-20:30": "2025-03-05T00:10:00+00:00"},
+        {"16:00-18:00": ("2025-03-04T21:00:00+00:00", "15:40"), "19:30-20:30": ("2025-03-05T00:05:00+00:00", "18:15")},
         id="nobody at work",
     ),
     pytest.param(
         FAMILY_3,
         date(2025, 3, 4),
-        {"16:00-17:30": "2025-03-04T21:00:00+00:00"},
+        {"16:00-17:30": ("2025-03-04T21:00:00+00:00", "15:40")},
         id="an evening piece of half an hour is dropped",
     ),
 ]
@@ -112,7 +120,7 @@ def test_wall_times_resolve_by_the_gap_and_fold_rules(day, wall, zone, expected)
 
 def test_a_week_without_a_calm_piece_falls_back_to_the_weekend_default():
     data = {**FAMILY_1, "activities": {"default": ["00:00-24:00"]}}
-    assert moments(data, date(2025, 3, 8)) == {"10:30-12:00": "2025-03-08T15:30:00+00:00"}
+    assert moments(data, date(2025, 3, 8)) == {"10:30-12:00": ("2025-03-08T15:30:00+00:00", "10:10")}
     assert moments(data, date(2025, 3, 10)) == {}
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from nudges.inbound import intents
 from schedules import catalog, policy_file, profile, script, simulate
-from schedules.values import Thread
+from schedules.values import Budget, Enrollment, Kind, Pace, Thread
 
 LIBRARY = catalog.load_library()
 FAMILY_1 = {
@@ -25,12 +26,41 @@ FAMILY_1 = {
 }
 
 
+LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def welcomed(**pace):
+    """The pace of somebody who has had the welcome, as everybody has whose texts are looked at."""
+    return Pace(**{"welcomed_at": LONG_AGO, **pace})
+
+
+def within(thread, proposal):
+    """The thread that is in the proposal's sequence, whose traits the gate reads there."""
+    sequence = LIBRARY.sequences.get(proposal.sequence)
+    if sequence is None or thread.enrollment(proposal.enrollment) is not None:
+        return thread
+    begun = Enrollment(id=proposal.enrollment, sequence=sequence, started_at=LONG_AGO)
+    return replace(thread, enrollments=(*thread.enrollments, begun))
+
+
+def budget_of(sequence, step, kind, *, closes_talk=False):
+    """Whose limits a text obeys: what its file says of the step, else what its kind does."""
+    known = LIBRARY.sequences.get(sequence)
+    written = known.step(step) if known is not None else None
+    if written is not None and written.kind is kind:
+        return known.budget_of(written)
+    if known is not None and known.traits.budget is not None:
+        return known.traits.budget
+    return Budget.EVENT if closes_talk or kind in (Kind.FOLLOWUP, Kind.REMINDER) else Budget.COMFORT
+
+
 def thread_of(data, dates=None):
+    """The thread of a welcomed parent."""
     zone = data["timezone"]
     faults: list[str] = []
     key_dates = script.key_dates(dates or {}, zone, where="test", faults=faults)
     assert not faults
-    return Thread(profile=profile.parse(data), key_dates=key_dates)
+    return Thread(profile=profile.parse(data), key_dates=key_dates, pace=welcomed())
 
 
 def danger(text):
