@@ -337,7 +337,7 @@ class Life:
     def said(
         self, rendered: render.Rendered, text: str, *, step: str | None, sequence: str | None, kind: Kind
     ) -> Event:
-        if step is not None and step.startswith(("RP-", "DR-", "MA-")):
+        if step is not None:
             self.answer_later(step, self.now)
         return self.event(
             "send",
