@@ -68,7 +68,7 @@ def advance(thread: Thread, decision: Decision, policy: Policy, now: Minute) -> 
 def _asked(thread: Thread, decision: Ask, policy: Policy, now: datetime) -> Thread:
     """A text of the service's own: stay, pause or finish; the welcome; a goodbye."""
     mark = decision.mark
-    pace = replace(pacing.remember(thread.pace, mark_of(decision.proposal, mark)), planned=())
+    pace = replace(pacing.remember(thread.pace, mark_of(decision.proposal, mark)), planned=_begun(thread.pace, now))
     if decision.step == STAY:
         question = _question(decision.proposal, "", policy, mark, silence=False)
         pace = replace(pace, question=question, stay_asked_at=mark)
@@ -98,6 +98,11 @@ def planned_of(pace: Pace, enrollment: str, step: str, cycle: int) -> Planned | 
     """How this round of a step was last planned."""
     key = (enrollment, step, cycle)
     return next((p for p in pace.planned if (p.enrollment, p.step, p.cycle) == key), None)
+
+
+def _begun(pace: Pace, now: datetime) -> tuple[Planned, ...]:
+    """The moments that have begun: another text of the same look still counts from its own mark."""
+    return tuple(one for one in pace.planned if one.at <= now < one.until)
 
 
 def mark_of(proposal: Proposal, at: datetime) -> Mark:
@@ -135,7 +140,9 @@ def _sent(thread: Thread, decision: Send, policy: Policy, now: datetime) -> Thre
     if decision.proposal.idea is not None:
         pace = replace(pace, ideas={**pace.ideas, decision.proposal.idea: mark})
     ideas = pace.ideas_sent + (step.kind is Kind.IDEA)
-    thread = replace(thread.with_enrollment(enrollment), pace=replace(pace, planned=(), ideas_sent=ideas))
+    thread = replace(
+        thread.with_enrollment(enrollment), pace=replace(pace, planned=_begun(pace, now), ideas_sent=ideas)
+    )
     asks = bool(step.answers) and not decision.proposal.is_plain
     return _opened(thread, decision, pending, policy, mark) if asks else thread
 
@@ -262,9 +269,21 @@ def _dropped(thread: Thread, decision: Drop, policy: Policy, now: datetime) -> T
         )
         enrollment = replace(enrollment, agenda=(*enrollment.agenda, again))
     else:
-        enrollment = agenda.repeat(enrollment, pending, due_then.at if due_then else now)
+        base = due_then.at if due_then else now
+        enrollment = agenda.repeat(enrollment, pending, _latest_round(enrollment, pending, base, thread, now))
         enrollment = _given_up(enrollment, enrollment.sequence.by_id[decision.step], thread, policy, now)
-    return replace(thread.with_enrollment(enrollment), pace=replace(thread.pace, planned=()))
+    pace = replace(thread.pace, planned=_begun(thread.pace, now))
+    return replace(thread.with_enrollment(enrollment), pace=pace)
+
+
+def _latest_round(enrollment: Enrollment, pending: Pending, base: datetime, thread: Thread, now: datetime) -> datetime:
+    """The round from which the next one counts: of rounds that are long over only the last one matters.
+
+    A family may come to a sequence whose date lies months back.
+    """
+    every = enrollment.sequence.by_id[pending.step].when[pending.which].every_days
+    over = (now - base).days // every - 1 if every else 0
+    return base if over <= 0 else localtime.plus_wall(base, thread.profile.timezone, days=over * (every or 0))
 
 
 def _given_up(enrollment: Enrollment, step: Step, thread: Thread, policy: Policy, now: datetime) -> Enrollment:
@@ -319,7 +338,8 @@ def _ended(thread: Thread, decision: Finish, policy: Policy, now: datetime) -> T
     if decision.enrollment is not None:
         enrollment = thread.enrollment(decision.enrollment)
         leads_to = enrollment.sequence.leads_to if enrollment is not None else ()
-        pace = replace(thread.pace, leads_to=tuple(dict.fromkeys((*leads_to, *thread.pace.leads_to))), planned=())
+        pace = replace(thread.pace, leads_to=tuple(dict.fromkeys((*leads_to, *thread.pace.leads_to))))
+        pace = replace(pace, planned=_begun(pace, now))
         return replace(thread, pace=pace).without_enrollment(decision.enrollment)
     if not decision.pause:
         return thread
