@@ -282,3 +282,9 @@ def test_waiting_for_its_turn_never_ends_a_sequence():
     assert not [d for _, d in found if isinstance(d, Finish | Drop) and d.enrollment == "4"]
     later = gate.may_go(proposal(sequence="ALT", step="AL-1"), t, POLICY, NOW)
     assert isinstance(later, NotYet | Go)
+
+
+def test_a_family_that_comes_to_a_break_of_nine_months_ago_is_not_led_through_all_its_rounds():
+    found = events(FREE, ["BREAK"], start="2025-12-20T09:00", days=40, dates={"break_start": "2025-03-03"})
+    assert found[-1]["state"] == "planned"
+    assert len([e for e in found if e["event"] in ("drop", "expire") and e["local"] < "2025-12-21"]) < 20
