@@ -150,11 +150,17 @@ def _missed(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> 
         expires_at = _expires_at(thread, candidate)
         if candidate.step.kind is Kind.STAFF or expires_at is None or now < expires_at:
             continue
-        if agenda.rests(candidate.enrollment, candidate.pending):
+        if agenda.rests(candidate.enrollment, candidate.pending) or _moves_on_with_hold(thread, candidate):
             continue  # it moves on with its sequence, whose turn has not come
         if outlook.reaches(candidate):
             return _drop(thread, outlook.placed(candidate), outlook, policy, expires_at)
     return None
+
+
+def _moves_on_with_hold(thread: Thread, candidate: Candidate) -> bool:
+    """Does the step slide while a person holds everything? The release moves it on by as long as the hold lasted."""
+    is_held = any(hold.until is None and hold.kind != "safeguarding" for hold in thread.holds)
+    return is_held and agenda.slides(candidate.enrollment.sequence, candidate.step, candidate.when)
 
 
 def _never(candidate: Candidate) -> Drop:
@@ -400,7 +406,9 @@ def _competes(candidate: Candidate, other: Candidate) -> bool:
 def _wait(thread: Thread, outlook: Outlook, policy: Policy, now: Minute) -> Decision:
     """Until the first moment at which anything could change; or what leads on when nothing is to come."""
     candidates = outlook.waited_for()
-    first = min((c for c in candidates if c.at is not None), key=lambda c: (c.at, c.priority), default=None)
+    # What would overtake an earlier step of its sequence is not next, whatever its own moment: it waits for that one.
+    placed = (c for c in candidates if c.at is not None and not _overtakes(c, outlook))
+    first = min(placed, key=lambda c: (c.at, c.priority), default=None)
     if first is None:
         decision = ahead.nothing_planned(thread, candidates, policy, now)
         if decision is not None:
