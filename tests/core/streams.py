@@ -6,7 +6,7 @@ import random
 from datetime import timedelta
 from functools import cache
 
-from schedules import policy, profile, script, simulate
+from schedules import policy, script, simulate
 from tests.core.timelines import LIBRARY, danger, thread_of
 
 SCREENED = {
