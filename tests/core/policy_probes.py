@@ -343,7 +343,7 @@ def tries(numbers):
 
 def date_asked(numbers):
     t = lifecycle.at(enrolled("DRIVE"), numbers, NOW)
-    return next((by - NOW).days for _, _, by in ahead.awaits(t, numbers))
+    return next((by.date() - NOW.date()).days for _, _, by in ahead.awaits(t, numbers))
 
 
 def told_again(numbers):

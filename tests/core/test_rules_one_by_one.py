@@ -11,7 +11,6 @@ from schedules import (
     agenda,
     answers,
     beside,
-    calendar,
     due,
     entry,
     gate,
@@ -21,9 +20,7 @@ from schedules import (
     pacing,
     plan,
     policy,
-    profile,
     script,
-    windows,
 )
 from schedules.values import Ask, Go, Hold, KeyDate, Kind, Mark, OpenQuestion, Proposal, Reason, Send, Topic, Wait
 from tests.core.timelines import FAMILY_1, LIBRARY, budget_of, events, sends, thread_of, welcomed, within
@@ -402,37 +399,6 @@ def test_a_talk_that_was_not_handed_over_starts_no_gap():
     t = thread(marks=(mark(NOW - 9 * DAY, kind=Kind.TALK), mark(NOW, kind=Kind.TALK, sequence="TALK", step="TK-4")))
     t = replace(t, pace=replace(t.pace, last_talk_at=NOW))
     assert pacing.forget(t.pace, proposal("TK-4")).last_talk_at == NOW - 9 * DAY
-
-
-# ------------------------------------------------------------------ days and nights
-
-
-def test_hours_over_midnight_reach_into_the_next_morning():
-    family = profile.parse({**FREE, "busy_hours": {"tue": ["22:00-11:00"]}})
-    assert not windows.is_open(family, POLICY, local("2025-06-18T10:59"))
-    assert windows.is_open(family, POLICY, local("2025-06-18T11:00"))
-    assert windows.is_open(family, POLICY, local("2025-06-19T10:00"))
-
-
-@pytest.mark.parametrize(
-    ("day", "expected"), [("2025-06-19", True), ("2025-06-20", False), ("2025-06-21", False), ("2025-06-22", True)]
-)
-def test_friday_and_saturday_are_free_nights(day, expected):
-    assert calendar.is_school_night(local(day).date()) is expected
-
-
-@pytest.mark.parametrize(("role", "weekday", "weekend"), [("resident", True, False), ("other_parent", False, True)])
-def test_on_alternate_weekends_the_child_lives_with_the_resident_parent_in_the_week(role, weekday, weekend):
-    custody = {"pattern": "alternate_weekends", "anchor_date": "2025-06-20" if role == "other_parent" else "2025-06-27"}
-    family = profile.parse({**FREE, "role": role, "custody": custody})
-    assert calendar.child_is_here(family, local("2025-06-18").date()) is weekday
-    assert calendar.child_is_here(family, local("2025-06-21").date()) is weekend
-
-
-def test_an_early_dinner_does_not_open_a_window_before_school_is_over():
-    family = thread({**FREE, "dinner_time": "14:00", "school_hours": "08:00-16:00"})
-    found = windows.calm_windows(family, POLICY, local("2025-06-18").date())
-    assert [w.start for w in found] == [16 * 60 + 45]
 
 
 @pytest.mark.parametrize(("since", "expected"), [(5, 23), (None, 28), (20, 14)])

@@ -50,7 +50,8 @@ def walk(key, seed, always=()):
     if key == "MATCH":  # it begins about the third visit
         dates["session"] = [f"2025-{day}T16:00" for day in ("02-20", "02-27", "03-06", "03-13", "03-20", "03-27")]
     family = {**FAMILY, "profile": "firm"} if seed % 2 else FAMILY  # under an order some answers lead elsewhere
-    return events(family, [key], days=180, dates=dates, acts=answers(seed, always))
+    days = 190 if key == "OPENDOOR" else 130
+    return events(family, [key], days=days, dates=dates, acts=answers(seed, always))
 
 
 def told(found):

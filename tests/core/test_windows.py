@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from schedules import localtime, policy, profile, windows
+from schedules import calendar, localtime, policy, profile, script, windows
 from schedules.values import Thread
+from tests.core.timelines import thread_of
 
 POLICY = policy.DEFAULT
 FAMILY_1 = {
@@ -23,6 +24,10 @@ FAMILY_2 = {**FAMILY_1, "busy_hours": {}}
 FAMILY_3 = {**FAMILY_2, "dinner_time": "18:00", "bedtime_school": "20:30"}
 ZONE = "America/Chicago"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def local(wall):
+    return script.instant(wall, ZONE)[0]
 
 
 def moments(data, day):
@@ -160,3 +165,34 @@ def test_four_different_windows_are_offered_however_busy_the_week_is(busy):
     found = windows.offered(thread, POLICY, datetime(2025, 3, 3, 15, tzinfo=UTC))
     assert len({(w.day.weekday(), w.start) for w in found}) == 4
     assert list(found) == sorted(found, key=lambda w: (w.day, w.start))
+
+
+# ------------------------------------------------------------------ days and nights
+
+
+def test_hours_over_midnight_reach_into_the_next_morning():
+    family = profile.parse({**FAMILY_2, "busy_hours": {"tue": ["22:00-11:00"]}})
+    assert not windows.is_open(family, POLICY, local("2025-06-18T10:59"))
+    assert windows.is_open(family, POLICY, local("2025-06-18T11:00"))
+    assert windows.is_open(family, POLICY, local("2025-06-19T10:00"))
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"), [("2025-06-19", True), ("2025-06-20", False), ("2025-06-21", False), ("2025-06-22", True)]
+)
+def test_friday_and_saturday_are_free_nights(day, expected):
+    assert calendar.is_school_night(local(day).date()) is expected
+
+
+@pytest.mark.parametrize(("role", "weekday", "weekend"), [("resident", True, False), ("other_parent", False, True)])
+def test_on_alternate_weekends_the_child_lives_with_the_resident_parent_in_the_week(role, weekday, weekend):
+    custody = {"pattern": "alternate_weekends", "anchor_date": "2025-06-20" if role == "other_parent" else "2025-06-27"}
+    family = profile.parse({**FAMILY_2, "role": role, "custody": custody})
+    assert calendar.child_is_here(family, local("2025-06-18").date()) is weekday
+    assert calendar.child_is_here(family, local("2025-06-21").date()) is weekend
+
+
+def test_an_early_dinner_does_not_open_a_window_before_school_is_over():
+    family = thread_of({**FAMILY_2, "dinner_time": "14:00", "school_hours": "08:00-16:00"})
+    found = windows.calm_windows(family, POLICY, local("2025-06-18").date())
+    assert [w.start for w in found] == [16 * 60 + 45]
