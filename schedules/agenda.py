@@ -383,6 +383,12 @@ def slides(sequence: Sequence, step: Step, when: When) -> bool:
     return once and plain and sequence.budget_of(step) is Budget.COMFORT
 
 
+def moves_on_with_hold(enrollment: Enrollment, pending: Pending, thread: Thread) -> bool:
+    """Does the step slide while a person holds everything? The release moves it on by as long as the hold lasted."""
+    is_held = any(hold.until is None and hold.kind != "safeguarding" for hold in thread.holds)
+    return is_held and _slides(enrollment, pending)
+
+
 # ---------------------------------------------------------------- what an enrollment still waits for
 
 AWAITS = "awaits_date"  # the instant since which all that is left hangs on a date that nobody has entered

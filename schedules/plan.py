@@ -150,17 +150,13 @@ def _missed(thread: Thread, outlook: Outlook, policy: Policy, now: datetime) -> 
         expires_at = _expires_at(thread, candidate)
         if candidate.step.kind is Kind.STAFF or expires_at is None or now < expires_at:
             continue
-        if agenda.rests(candidate.enrollment, candidate.pending) or _moves_on_with_hold(thread, candidate):
+        if agenda.rests(candidate.enrollment, candidate.pending) or agenda.moves_on_with_hold(
+            candidate.enrollment, candidate.pending, thread
+        ):
             continue  # it moves on with its sequence, whose turn has not come
         if outlook.reaches(candidate):
             return _drop(thread, outlook.placed(candidate), outlook, policy, expires_at)
     return None
-
-
-def _moves_on_with_hold(thread: Thread, candidate: Candidate) -> bool:
-    """Does the step slide while a person holds everything? The release moves it on by as long as the hold lasted."""
-    is_held = any(hold.until is None and hold.kind != "safeguarding" for hold in thread.holds)
-    return is_held and agenda.slides(candidate.enrollment.sequence, candidate.step, candidate.when)
 
 
 def _never(candidate: Candidate) -> Drop:

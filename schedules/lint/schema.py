@@ -211,11 +211,18 @@ _STEP: Final[Schema] = {
         ),
     },
     "school_hours": {**_FLAG, "description": "Sent in term only, on weekdays, in school office hours."},
-    "on_wish": {"enum": ["second_reminder"], "description": "Sent only to families that asked for it."},
+    "on_wish": {
+        "enum": ["second_reminder", "phone_unknown"],
+        "description": "Sent only to families that asked for it, or of whom nobody knows who sees their phone.",
+    },
     "place": {"enum": list(PLACES), "description": "What {resource} is in its texts, from the program's directory."},
     "budget": {"enum": list(Budget), "description": "Whose limits it obeys, in place of what its kind says."},
     "uncounted": {**_FLAG, "description": "Outside every cap, and starts no gap."},
     "until_settled": {**_FLAG, "description": "Its question stays open until it is answered or a person settles it."},
+    "plain": {
+        **_ref("texts"),
+        "description": "Its words while another question must be settled first: they ask nothing.",
+    },
     "repeats": {
         "description": "The words of the second, third ... sending to one parent.",
         "type": "array",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from schedules.changing import changed, once_each
 
 from schedules import lifecycle, plan, policy, profile
 from schedules.catalog import load_library
