@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from nudges import tasks
 from nudges.alerts import holds
 from nudges.families import care, snapshots
 from nudges.families.enrolling import EnrollError
@@ -27,7 +28,7 @@ def open_question(thread: Thread) -> Step | None:
 def settle(session: Session, parent: Parent, digit: str, *, staff_id: int, now: datetime) -> None:
     """Apply the answer that a parent gave to a person. No reply is texted. Raises EnrollError.
 
-    1. the answer's effects, profile and hold; 2. the ledger says who settled it
+    1. the answer's effects, profile, tasks and hold; 2. the ledger says who settled it
     """
     parent = snapshots.locked(session, parent.id)
     thread = snapshots.thread_of(session, parent)
@@ -36,10 +37,12 @@ def settle(session: Session, parent: Parent, digit: str, *, staff_id: int, now: 
         raise EnrollError("This question is not open any more, or has no such answer.")
     policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
     library = LiveSequences(session, parent.program_id)
-    outcome = answers.apply(thread, digit, policy, localtime.minute(now), library=library)
-    snapshots.save_or_raise(session, parent, progress.staff_done(outcome.thread), now=now)
+    outcome = answers.apply(progress.staff_done(thread), digit, policy, localtime.minute(now), library=library)
+    snapshots.save_or_raise(session, parent, outcome.thread, now=now)
     if outcome.profile_changes:
         care.change_profile(session, parent, outcome.profile_changes, now=now, staff_id=staff_id)
+    for task in outcome.tasks:
+        tasks.ask_about(session, parent, kind="answer", words=task.words, now=now, priority=task.priority)
     if outcome.safety_hold:
         by = f"staff:{staff_id}"
         holds.place_hold(session, family_id=parent.family_id, parent_id=parent.id, kind="safety", now=now, by=by)
