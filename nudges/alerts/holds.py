@@ -149,7 +149,7 @@ def open_holds(session: Session, *, family_id: int, now: datetime) -> Sequence[H
 def release_hold(session: Session, hold: Hold, staff_id: int, reason: str, release: Release, now: datetime) -> bool:
     """End a hold because a person says why and how. False when somebody else had ended it already.
 
-    1. the release with its reason, by conditional UPDATE; the alert's thread and the ledger say who it was
+    1. what the hold did is stored; the release with its reason, by conditional UPDATE; the alert's thread and the ledger say who it was
     2. parents with no other hold go the chosen path; aftercare begins for the parent whom the alert is about
 
     Raises HoldError without a reason, with a path that cannot be gone (rest without a date, a step that nobody is in),
@@ -161,6 +161,7 @@ def release_hold(session: Session, hold: Hold, staff_id: int, reason: str, relea
     _check(session, hold, staff_id, release, now)
     if hold.kind == SAFEGUARDING and not may_clear(session, staff_id):
         raise HoldError("Only a safeguarding lead or an admin can clear a family after an abuse disclosure.")
+    _keep_what_it_did(session, hold, now=now)
     if not _release(session, hold, staff_id, reason.strip(), now=now):
         return False
     since = _quiet_since(session, hold)
@@ -172,6 +173,20 @@ def release_hold(session: Session, hold: Hold, staff_id: int, reason: str, relea
         session.flush()
     _record(session, hold, f"staff:{staff_id}", "hold.released", now=now, path=release.path)
     return True
+
+
+def _keep_what_it_did(session: Session, hold: Hold, *, now: datetime) -> None:
+    """Store what the hold does to its parents' threads while it still stands: no talks for a month, shut gates.
+
+    Nobody else may have stored it: a hold can be released before the planner has looked once.
+    """
+    if hold.kind in _OF_ITS_OWN:
+        return
+    for parent in _touched(session, hold):
+        parent = snapshots.locked(session, parent.id)
+        policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
+        thread = lifecycle.at(snapshots.thread_of(session, parent), policy, localtime.minute(now))
+        snapshots.save_or_raise(session, parent, thread, now=now)
 
 
 def may_clear(session: Session, staff_id: int) -> bool:
