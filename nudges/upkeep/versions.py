@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 import nudges
 
-DUTIES: Final = ("plan", "send", "watch", "notify", "clean")  # of engine.ticks; each says how often it should run
+DUTIES: Final = ("plan", "send", "watch", "notify", "clean", "check")  # of engine.ticks; each with its beat
 
 
 def migrations_folder() -> Path:
