@@ -64,7 +64,7 @@ def test_a_text_that_was_queued_before_does_not_go_out_on_the_holiday(
             program_holidays.add(session, program, {TODAY: "Town day"}, staff_id=people.dee.id, now=now)
     with sessions() as session:
         lane_id = session.scalars(select(Lane.id)).one()
-    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", sleep=clock.sleep)
+    sender.drain(sessions, channel, lane_id, clock=clock, owner="tests", sleep=clock.sleep, library=factories.LIBRARY)
     assert len(channel.sent) == (0 if is_holiday else 1)
 
 
