@@ -149,8 +149,9 @@ def open_holds(session: Session, *, family_id: int, now: datetime) -> Sequence[H
 def release_hold(session: Session, hold: Hold, staff_id: int, reason: str, release: Release, now: datetime) -> bool:
     """End a hold because a person says why and how. False when somebody else had ended it already.
 
-    1. what the hold did is stored; the release with its reason, by conditional UPDATE; the alert's thread and the ledger say who it was
-    2. parents with no other hold go the chosen path; aftercare begins for the parent whom the alert is about
+    1. what the hold did to threads is stored
+    2. the release with its reason, by conditional UPDATE; the alert's thread and the ledger say who it was
+    3. parents with no other hold go the chosen path; aftercare begins for the parent whom the alert is about
 
     Raises HoldError without a reason, with a path that cannot be gone (rest without a date, a step that nobody is in),
     for aftercare or talks without the training, and for a safeguarding hold when this person is neither a
