@@ -392,8 +392,7 @@ def _with(proposal: Proposal, thread: Thread, policy: Policy, at: datetime) -> T
 
 
 def _competes(candidate: Candidate, other: Candidate) -> bool:
-    """Within one sequence the written order decides, unless the parent said READY (then the talk goes first), or the
-    other one is a question that must not go unanswered."""
+    """Within one sequence the written order decides, unless the parent said READY or a question must be answered."""
     if candidate.enrollment.id != other.enrollment.id or other.step.if_silent is not None:
         return True
     return other.step.kind is Kind.TALK and bool(candidate.enrollment.facts.get("ready"))
@@ -402,7 +401,7 @@ def _competes(candidate: Candidate, other: Candidate) -> bool:
 def _wait(thread: Thread, outlook: Outlook, policy: Policy, now: Minute) -> Decision:
     """Until the first moment at which anything could change; or what leads on when nothing is to come."""
     candidates = outlook.waited_for()
-    # What would overtake an earlier step of its sequence is not next, whatever its own moment: it waits for that one.
+    # What would overtake an earlier step of its sequence is not next.
     placed = (c for c in candidates if c.at is not None and not _overtakes(c, outlook))
     first = min(placed, key=lambda c: (c.at, c.priority), default=None)
     if first is None:
@@ -424,8 +423,7 @@ def _wait(thread: Thread, outlook: Outlook, policy: Policy, now: Minute) -> Deci
 
 
 def _other_looks(thread: Thread, policy: Policy, now: datetime) -> Iterator[tuple[datetime, Reason]]:
-    """When to look again for what is no step: questions that lapse, sequences that end, conversations, people who
-    were asked."""
+    """When to look again for what is no step: questions that lapse, ends, conversations, people who were asked."""
     question, asked_at = thread.pace.question, thread.pace.stay_asked_at
     if question is not None and not question.settles:
         yield question.until, Reason(code="question_open", words="A question is still open.")
