@@ -7,7 +7,7 @@ second until somebody has looked: the open alert is the switch, resolving it let
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -21,6 +21,8 @@ from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.safety import Alert
 from nudges.models.sequences import SequenceRow, SequenceVersion
+from nudges.outbox import queue
+from nudges.outbox.status import UNKNOWN
 from schedules import state
 from schedules.values import Kind
 
@@ -31,6 +33,18 @@ _HELD_BACK: Final = "Held back: carriers filter step"
 def objections(session: Session, rows: Sequence[Outbox]) -> dict[int, str]:
     """Why a text must not go, by its id; nothing for texts that may."""
     return _filtered(session, rows) | _unsigned(session, [row for row in rows if _is_gated(row)])
+
+
+def welcome_in_doubt(session: Session, parent_ids: Collection[int]) -> set[int]:
+    """The parents whose welcome is being looked up: nothing else goes before it is known whether they have it."""
+    unknown = select(Outbox.parent_id, Outbox.gate).where(
+        queue.is_on_its_way(UNKNOWN), Outbox.parent_id.in_(parent_ids)
+    )
+    return {
+        row.parent_id
+        for row in session.execute(unknown)
+        if row.gate and state.proposal_from_json(row.gate).kind is Kind.SYSTEM
+    }
 
 
 def tell_staff(session: Session, row: Outbox, why: str, *, now: datetime) -> None:

@@ -40,6 +40,7 @@ BETWEEN_LOOKS: Final = timedelta(seconds=60)
 MOST_LOOKS: Final = 2
 RECEIPT_LATE: Final = timedelta(minutes=10)  # after a text's moment: the provider can no longer be holding it
 GIVE_UP: Final = timedelta(hours=1)  # after a text's moment, when the provider cannot even be asked
+RESTORED: Final = "restored"  # who claimed a text that was queued in a backup that was put back
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)
 _BATCH: Final = 20  # look-ups in one beat: each is a call
 _MOST_SECONDS: Final = timedelta(seconds=5)  # spent on them: alerts are looked after in the same beat
@@ -166,7 +167,7 @@ def _take_in(session: Session, row: Outbox, found: Sequence[Found] | None, now: 
 
 def _adopt(session: Session, row: Outbox, found: Sequence[Found], now: datetime) -> bool:
     """The oldest text with the same words that is no other row's, and not an earlier try of this one."""
-    same = [text for text in found if text.body == row.body]
+    same = [text for text in found if _has_words_of(row, text.body)]
     ids = [text.provider_id for text in same]
     known = set(session.scalars(select(Outbox.provider_id).where(Outbox.provider_id.in_(ids))))
     earlier = select(ProviderEvent.provider_id).where(
@@ -187,6 +188,12 @@ def _adopt(session: Session, row: Outbox, found: Sequence[Found], now: datetime)
         error_code=oldest.error_code,
         action=oldest.action,
     )
+
+
+def _has_words_of(row: Outbox, body: str) -> bool:
+    """Is this what the row said? Words made again after a restore do not know the line on how to stop that was added
+    at the hand-over."""
+    return body == row.body or (row.claimed_by == RESTORED and body.startswith(f"{row.body}\n"))
 
 
 def _no_more_looks(row: Outbox, found: Sequence[Found] | None, now: datetime) -> bool:

@@ -90,6 +90,7 @@ class SendCheck:
         self._people = wording.PeopleOf(session, parents, now=now)
         self._lately = queue.last_attempts(session, self._parents.keys(), since=now - queue.RECIPIENT_GAP, until=now)
         self._objections = last_look.objections(session, rows)
+        self._welcome_in_doubt = last_look.welcome_in_doubt(session, self._parents)
 
     def ask(self, row: Outbox) -> Answer:
         """May it go now? Opt-out and expiry stop every text; the rest only what has a gate."""
@@ -149,6 +150,8 @@ class SendCheck:
         return Now(validity_seconds=self._seconds_until(row.expires_at), to=row.to)
 
     def _gated(self, row: Outbox, parent: Parent, proposal: Proposal) -> Answer:
+        if parent.id in self._welcome_in_doubt:
+            return Later(until=self._soon(row))
         verdict = self._verdict(parent, proposal)
         if isinstance(verdict, Never):
             status = EXPIRED if verdict.reason.code == "expired" else CANCELLED
@@ -160,15 +163,18 @@ class SendCheck:
         return self._crowded(row, end) or self._in_words(row, parent, proposal, end)
 
     def _later(self, row: Outbox, verdict: NotYet) -> Answer:
-        """When the gate says so; when it cannot say, again within minutes, and in the last minute too."""
+        """When the gate says so; when it cannot say, soon."""
         if verdict.until is None:
-            last = row.expires_at - localtime.MINUTE
-            soon = min(self._now + ASK_AGAIN, last if last > self._now else row.expires_at)
-            return Later(until=soon)
+            return Later(until=self._soon(row))
         if verdict.until >= row.expires_at:
             reason = f"it could not go before its moment passed. {verdict.reason.words}"
             return Over(status=EXPIRED, reason=reason)
         return Later(until=verdict.until)
+
+    def _soon(self, row: Outbox) -> datetime:
+        """Within minutes, and in the last minute too."""
+        last = row.expires_at - localtime.MINUTE
+        return min(self._now + ASK_AGAIN, last if last > self._now else row.expires_at)
 
     def _crowded(self, row: Outbox, end: datetime) -> Later | None:
         """Two texts at once read like an alarm, and carriers filter them; but no text misses its moment for that."""

@@ -20,6 +20,7 @@ from nudges.models.program import Program
 from nudges.outbox import queue, withdraw
 from nudges.outbox.status import CANCELLED, EXPIRED, FAILED, UNDELIVERED
 from schedules import localtime, plan, state
+from schedules.values import Thread
 
 _STOPS: Final = frozenset((Action.SUPPRESS, Action.BLOCKED))
 _PASSING: Final = frozenset((Action.RETRY_LATER, Action.RETRY_ONCE))
@@ -67,8 +68,9 @@ def end(
 
     1. the parent is locked before the row, as everywhere, so that a STOP at this moment cannot deadlock
     2. an opt-out or a dead number that the carrier tells us of stops everything for this phone
-    3. a nudge's step gets its outcome, and the thread forgets it; `has_gone` (nobody knows) keeps it as sent, `anew`
-       takes it back as if it had never been planned, so that the planner decides again
+    3. a nudge's step gets its outcome, and the thread forgets it; `has_gone` (nobody knows) keeps it as sent,
+       except the welcome: it goes again, because nothing may go before it; `anew` takes the step back as if it had
+       never been planned, so that the planner decides again
     4. a crisis reply or page that was lost goes to a human
     """
     parent = snapshots.locked(session, row.parent_id) if row.parent_id is not None else None
@@ -137,13 +139,20 @@ def _forget(
     outcome = {EXPIRED: "expired", CANCELLED: "dropped"}.get(to_status, "failed")
     code = "planned_anew" if anew else f"not_{'delivered' if outcome == 'failed' and row.body else 'sent'}"
     withdraw.drop_steps(session, [row.id], code=code, reason=reason, outcome=outcome)
-    if has_gone or parent.status not in ("active", "paused"):
+    if parent.status not in ("active", "paused"):
         return
     policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
     proposal, at = state.proposal_from_json(row.gate), localtime.minute(now)
     thread = snapshots.thread_of(session, parent)
     if anew:
-        thread = plan.withdrawn(thread, proposal, policy, at)
+        after = plan.withdrawn(thread, proposal, policy, at)
     else:
-        thread = plan.unsent(thread, proposal, policy, at, expired=to_status == EXPIRED, reason=reason)
-    snapshots.save_or_raise(session, parent, thread, now=now)
+        after = plan.unsent(thread, proposal, policy, at, expired=to_status == EXPIRED, reason=reason)
+    if has_gone and not _was_welcome(thread, after):
+        return
+    snapshots.save_or_raise(session, parent, after, now=now)
+
+
+def _was_welcome(before: Thread, after: Thread) -> bool:
+    """Is a parent who counted as welcomed one who has to be welcomed again, once this text is taken back?"""
+    return before.pace.welcomed_at is not None and after.pace.welcomed_at is None

@@ -21,7 +21,7 @@ from nudges.models.family import Parent
 from nudges.models.messages import Inbound, Outbox
 from nudges.models.program import Heartbeat, Lane, Program
 from nudges.models.safety import LedgerEntry
-from nudges.outbound import planner
+from nudges.outbound import planner, reconcile
 from nudges.outbound.send_check import SendCheck
 from nudges.outbox import queue
 from nudges.outbox.status import QUEUED, SENDING, UNKNOWN
@@ -145,7 +145,7 @@ def _make_unknown(session: Session, row: Outbox, words: Rendered | None, gap: Ga
             reason=REASON,
             now=gap.until,
             attempted_at=gap.since,
-            claimed_by="restored",
+            claimed_by=reconcile.RESTORED,
             **made,
         )
     queue.move(

@@ -23,6 +23,9 @@ from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.program import Heartbeat, Lane
 from nudges.models.safety import Task
+from nudges.outbound import planner
+from nudges.outbound.send_check import SendCheck
+from nudges.outbox import queue
 from nudges.outbox.status import ACCEPTED, SENT, TERMINAL
 from nudges.upkeep import backups, restoring
 from tests.support import factories
@@ -269,3 +272,36 @@ def test_a_name_is_nowhere_in_a_backup(wiring, story, clock, tmp_path):
     assert b"Invented" not in raw and story[0].encode() not in raw
     with wiring.sessions() as session:
         assert session.scalars(select(Parent)).first().name.endswith("Invented")
+
+
+# ---------------------------------------------------------------- the welcome
+
+
+def steps(session):
+    rows = session.scalars(select(Outbox).where(Outbox.status.in_((ACCEPTED, SENT, "delivered"))).order_by(Outbox.id))
+    return [(row.step_id, row.cycle) for row in rows]
+
+
+@pytest.mark.parametrize("stood", ["queued", "sending"])
+def test_a_welcome_that_the_backup_had_on_its_way_goes_again_before_anything_else(wiring, people, clock, stood):
+    """139 families once got "Who sees this phone?" as their first text."""
+    with wiring.sessions.begin() as session:
+        factories.a_parent(session, session.merge(people.family), now=clock.now(), sequences=("TALK",))
+    welcome = None
+    while welcome is None:
+        clock.move(minutes=30)
+        planner.plan_due(wiring.sessions, now=clock.now(), library=wiring.library)
+        with wiring.sessions.begin() as session:
+            welcome = session.scalar(select(Outbox).where(Outbox.step_id.is_not(None)))
+            if welcome is not None and stood == "sending":
+                words = SendCheck(session, [welcome], library=wiring.library, now=clock.now()).words_then(welcome)
+                claim = queue.Claim(row=welcome, to=welcome.to, words=words)
+                queue.claim(session, [claim], claimed_by="lost", now=clock.now())
+    gap = restoring.Gap(since=clock.now(), until=clock.move(hours=30))
+    restoring.settle(wiring.sessions, gap, library=wiring.library, by="system:restored")
+    live(wiring, clock, clock.now() + timedelta(minutes=10), hours=0.02)
+    live(wiring, clock, clock.now() + timedelta(days=1), hours=1)
+    with wiring.sessions() as session:
+        assert session.get_one(Outbox, welcome.id).status == "failed"
+        first, cycle = steps(session)[0]
+        assert (first, cycle > 1) == (welcome.step_id, True)
