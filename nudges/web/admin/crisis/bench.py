@@ -98,7 +98,7 @@ def _page(
         calls=calls,
         inbound=inbound,
         countries=[*replies.countries(), "XX"],
-        languages=LANGUAGES,
+        reply_languages=LANGUAGES,
         labels=LABELS,
         tiers=TIERS,
         held=bench.what_is_held,
