@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import pytest
 from click.testing import CliRunner
-from nudges.outbound.status import DELIVERED
 from sqlalchemy import select
 
 from nudges import factory, wiring
@@ -19,6 +18,7 @@ from nudges.config import ConfigError, load
 from nudges.engine import ticks
 from nudges.models.messages import Inbound, Outbox
 from nudges.models.program import Lane
+from nudges.outbox.status import DELIVERED
 from tests.support import factories
 from tests.support.factories import PASSWORD, a_parent
 

@@ -112,7 +112,7 @@ def test_the_second_of_two_editors_is_told_and_neither_loses_a_word(
 def test_the_preview_shows_what_the_core_would_send_this_family(dee: FlaskClient, live: str, world: World) -> None:
     page = dee.post(f"{TALK}/draft/preview", data={"text": softer(live), "parent": world.maria}).text
     assert "Calm is enough." in page and "TK-1" in page
-    assert "4 Mar" in page, "day 1 after Monday 3 March"
+    assert "18 Mar" in page and "moved by 14 days" in page, "day 1, once her onboarding of Monday 3 March lets it begin"
 
 
 def test_publishing_makes_a_version_for_new_families_and_leaves_running_ones(
