@@ -124,6 +124,7 @@ def test_the_service_sends_what_the_simulator_shows(wiring, clock, people, data,
             language=data.get("pref_lang", "en"),
         )
         enrolling.stop_sequence(session, parent, "ONBOARD", now=clock.at, reason="the simulation has none")
+        care.note_welcome(session, parent, now=clock.at)  # as everybody who is simulated
         faults = []
         for date in script.key_dates(dates, zone, where="test", faults=faults):
             care.set_key_date(session, parent, date.kind, date.nth, date.at, staff_id=people.ana.id, now=clock.at)
