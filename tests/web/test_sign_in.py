@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from freezegun import freeze_time
 
 from tests.web.conftest import HTMX, PASSWORD, World, signed_in
 
@@ -81,3 +84,14 @@ def test_a_fragment_for_nobody_sends_the_whole_page_to_the_sign_in(nobody: Flask
     response = nobody.get("/alerts/banner", headers=HTMX)
     assert response.status_code == 200
     assert response.headers["HX-Redirect"] == "/sign-in"
+
+
+def test_a_page_left_open_overnight_asks_for_the_password(nobody: FlaskClient) -> None:
+    # The cookie's age is read by Flask itself, so the clock here is the machine's.
+    with freeze_time("2025-03-03T08:00:00Z") as machine:
+        sign_in(nobody)
+        for _ in range(3):  # somebody who works is not thrown out
+            machine.tick(timedelta(hours=11))
+            assert nobody.get("/families").status_code == 200
+        machine.tick(timedelta(hours=12, seconds=2))
+        assert nobody.get("/families").location == "/sign-in?next=/families"
