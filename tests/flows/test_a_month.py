@@ -22,7 +22,7 @@ from tests.support.factories import a_parent
 ZONES = ("America/New_York", "America/Phoenix", "Pacific/Honolulu")
 DAYS = 30
 LONGEST_STEP = timedelta(hours=12)
-SAFE = {"court_ordered": "no", "contact_plan": "unsupervised"}
+SAFE = {"court_ordered": "no", "contact_plan": "unsupervised", "phone_seen_by": "private"}
 
 
 @pytest.fixture
@@ -61,6 +61,9 @@ def beat_together(one, two):
 
 def next_stop(session, clock):
     """The next instant at which something may happen, at most half a day on."""
+    waiting = select(Outbox.id).where(Outbox.status == "queued", Outbox.not_before <= clock.now())
+    if session.scalars(waiting.limit(1)).first() is not None:  # planned after the other process had looked
+        return clock.now() + timedelta(seconds=2)
     planned = session.scalar(select(func.min(Parent.next_at)).where(Parent.next_at > clock.now()))
     queued = session.scalar(
         select(func.min(Outbox.not_before)).where(Outbox.status == "queued", Outbox.not_before > clock.now())
@@ -95,4 +98,4 @@ def test_a_month_with_two_processes(wiring, sessions, parents, clock, channel, n
         assert time(9) <= wall.time() < time(20), f"{row.step_id} at {wall}"
     assert [row for row in sent if row.parent_id == leaver.id and row.attempted_at >= left_at] == []
     assert [row for row in rows if row.parent_id == leaver.id and row.status == "queued"] == []
-    assert {row.step_id for row in sent if row.parent_id != leaver.id} >= {"ON-1", "ON-2", "DR-2"}
+    assert {row.step_id for row in sent if row.parent_id != leaver.id} >= {"ON-1", "ON-3", "DR-2"}
