@@ -82,7 +82,8 @@ class Life:
     """
 
     def __init__(self, wiring, clock, parent_id, acts, zone, lag=timedelta(0)):
-        self.wiring, self.clock, self.parent_id, self.lag, self.mark = wiring, clock, parent_id, lag, clock.at
+        self.wiring, self.clock, self.parent_id, self.lag = wiring, clock, parent_id, lag
+        self.mark = clock.now()
         self.acts = list(script.script(acts, zone, where="script"))
         self.due, self.seen, self.counts = [], 0, {}
 
@@ -104,7 +105,11 @@ class Life:
     def beat(self):
         ticks.plan(self.wiring)
         ticks.send(self.wiring)
-        sent = self.wiring.channel.sent
+        self.note_sent()
+        assert len(self.wiring.channel.sent) == self.seen, "a planned text was not handed over at its minute"
+
+    def note_sent(self):
+        """Plan the scripted answers to what was sent."""
         with self.wiring.sessions() as session:
             steps = session.scalars(
                 select(Outbox.step_id)
@@ -117,15 +122,15 @@ class Life:
                 if act.on == step and (act.every or act.nth == self.counts[step]):
                     self.due.append((self.mark + act.after, act.text))
         self.seen = len(steps)
-        assert len(sent) == self.seen, "a planned text was not handed over at its minute"
 
     def answer(self, parent, text):
+        at = self.clock.now()
         incoming = IncomingText(
-            provider_id=f"in-{self.clock.at.isoformat()}", from_number=parent.phone, to_number=SENDER, body=text
+            provider_id=f"in-{at.isoformat()}", from_number=parent.phone, to_number=SENDER, body=text
         )
         deps = Deps(library=self.wiring.library, screen=self.wiring.screen)
         with self.wiring.sessions.begin() as session:
-            handle.receive(session, incoming, now=self.clock.at, deps=deps)
+            handle.receive(session, incoming, now=at, deps=deps)
 
 
 def enrolled(wiring, people, start, data, key, dates):

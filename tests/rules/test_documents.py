@@ -168,10 +168,12 @@ class Reader:
 
     @staticmethod
     def read(process: subprocess.Popen[str], printed: list[str], is_ready: threading.Event) -> None:
-        for line in process.stdout or ():
-            printed.append(line)
-            if READY.search(line):
-                is_ready.set()
+        assert process.stdout
+        with process.stdout as lines:  # closed here alone, at its end: not under the feet of who still reads
+            for line in lines:
+                printed.append(line)
+                if READY.search(line):
+                    is_ready.set()
         is_ready.set()  # it has ended; `start` sees that
 
     def script(self, block: Block) -> str:
@@ -199,8 +201,6 @@ class Reader:
             os.killpg(process.pid, signal.SIGTERM)
         for process in self.background:
             process.wait(timeout=40)
-            assert process.stdout
-            process.stdout.close()
         self.background.clear()
 
 
