@@ -52,7 +52,12 @@ def _value(name: str, node: Node, child: Node, faults: Faults) -> Any:
         return child.value
     if child.value not in (*_YES, "no", "false"):
         faults.error(child.line, f"{name} should be yes or no")
-    return child.value in _YES
+    return is_yes(child)
+
+
+def is_yes(node: Node) -> bool:
+    """Whether a trait that is on or off is on; one that is not written is off."""
+    return node.value in _YES
 
 
 def budget(node: Node, faults: Faults) -> Budget | None:

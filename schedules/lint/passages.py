@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from schedules import traits
 from schedules.nodes import Node
 
 FORMS: Final = ("en", "es", "discreet_en", "discreet_es")
@@ -37,7 +38,7 @@ class Passage:
 
 def passages(root: Node) -> Iterator[Passage]:
     """Every text of a file, in its order."""
-    is_firm = root.text("key") == "AFTERCRISIS"
+    is_firm = traits.is_yes(root.child("traits").child("firm"))
     for step in root.child("steps").elements():
         yield from _of_step(step, is_firm=is_firm)
     for name, text in root.child("texts").pairs.items():

@@ -276,3 +276,9 @@ def test_a_legal_answer_needs_its_closing_line_and_a_review_within_a_year(
     found = lint.check(FAQ.format(**values), name="faq.yaml", today=TODAY)
     errors = {(f.rule, f.severity) for f in found if f.rule == "NDA" or f.severity == "error"}
     assert errors == ({("NDA", severity)} if severity else set())
+
+
+@pytest.mark.parametrize(("traits", "severity"), [({}, "error"), ({"firm": True}, "warning")], ids=["any", "firm"])
+def test_a_sequence_whose_traits_say_firm_may_say_must(traits: dict[str, Any], severity: str) -> None:
+    found = findings(tip(en="They have to see the doctor."), traits=traits)
+    assert {one.severity for one in found if one.rule == "COERCE-1"} == {severity}

@@ -42,7 +42,7 @@ def found(source: str, known: set[str], *, name: str = "x.py") -> Iterator[str]:
                 yield f"{name}:{node.lineno}: {node.value!r}"
 
 
-@pytest.mark.parametrize("path", sorted(CORE.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda path: str(path.relative_to(CORE)))
 def test_no_rule_names_a_sequence_or_a_step_of_the_library(path):
     """A trait in the sequence's file says what sets it apart, so that one that an admin writes can have it too."""
     if path.name in EXAMPLES:
