@@ -6,23 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from nudges.alerts import holds, raising
-from nudges.families import care, enrolling, programs, snapshots, wording
-from nudges.inbound import danger, inbox, saying
+from nudges.families import programs, snapshots, wording
+from nudges.inbound import danger, inbox, keeping, saying
 from nudges.inbound.texts import Handled, Received
 from nudges.ledger import record
 from nudges.library import signing
 from nudges.library import texts as library_texts
 from nudges.models.family import Parent
 from nudges.models.sequences import Enrollment, SequenceRow, SequenceVersion, StepOutcome
-from nudges.outbox.withdraw import withdraw_queued
 from schedules import answers, localtime, pacing, render
-from schedules.answers import End, Outcome, Reply, Start
+from schedules.answers import Outcome, Reply
 from schedules.values import Sequence, Texts, Thread
 from schedules.words import Word
 
@@ -98,7 +97,7 @@ class LiveSequences(Mapping[str, Sequence]):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Keeper:
-    """Stores what the core made of one answer; each act finds the thread as the one before left it."""
+    """Stores what the core made of one answer, and finds the words that go back."""
 
     received: Received
     parent: Parent
@@ -113,17 +112,8 @@ class _Keeper:
         return self.received.now
 
     def keep(self, outcome: Outcome) -> Handled:
-        """1. what ends, the thread, what starts; 2. profile and tasks; 3. danger, or the words that go back."""
-        for end in outcome.ends:
-            self.end(end)
-        snapshots.save_or_raise(self.session, self.parent, outcome.thread, now=self.now)
-        for start in outcome.starts:
-            self.start(start)
-        self.change_profile(outcome.profile_changes)
-        for task in outcome.tasks:
-            self.add_task(task.priority, task.words)
-        snapshots.look_again(self.parent, now=self.now)
-        self.session.flush()
+        """1. what the answer does; 2. danger, or the words that go back."""
+        keeping.Keeper(session=self.session, parent=self.parent, now=self.now, add_task=self.add_task).keep(outcome)
         self.record(outcome)
         if outcome.crisis_tier is not None:
             return danger.respond_to_answer(self.received, outcome.crisis_tier)
@@ -131,37 +121,6 @@ class _Keeper:
             self.hold_for_safety()
         said = (self.words(reply) for reply in outcome.replies)
         return Handled(how=self.how, texts=tuple(text for text in said if text is not None))
-
-    def end(self, end: End) -> None:
-        """Close an enrollment, and take back what it had queued."""
-        enrollment_id = int(end.enrollment)
-        enrolling.end_enrollment(
-            self.session, enrollment_id, status="stopped", reason=end.reason, now=self.now, left=end.left
-        )
-        withdraw_queued(self.session, self.parent.id, reason=end.reason, now=self.now, enrollment_id=enrollment_id)
-
-    def start(self, start: Start) -> None:
-        """Begin a sequence; what safety, an order or the program stands against becomes a person's task."""
-        try:
-            enrolling.start_sequence(
-                self.session,
-                self.parent,
-                start.sequence,
-                now=self.now,
-                at_step=start.at_step,
-                only=start.only,
-                spacing_days=start.spacing_days,
-                in_line_since=start.in_line_since,
-            )
-        except enrolling.EnrollError as error:
-            self.add_task(2, f"An answer leads to {start.sequence}. {error}")
-
-    def change_profile(self, changes: Mapping[str, Any]) -> None:
-        rest = {key: value for key, value in changes.items() if key != "pref_lang"}
-        if "pref_lang" in changes:
-            care.set_language(self.session, self.parent, str(changes["pref_lang"]), now=self.now)
-        if rest:
-            care.change_profile(self.session, self.parent, rest, now=self.now)
 
     def add_task(self, priority: int, words: str) -> None:
         inbox.add_task(self.received, kind="answer", words=words, priority=priority, is_own=True)

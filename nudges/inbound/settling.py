@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from nudges import tasks
 from nudges.alerts import holds
-from nudges.families import care, snapshots
+from nudges.families import snapshots
 from nudges.families.enrolling import EnrollError
+from nudges.inbound import keeping
 from nudges.inbound.answering import LiveSequences
 from nudges.ledger import record
 from nudges.models.family import Parent
@@ -38,11 +39,11 @@ def settle(session: Session, parent: Parent, digit: str, *, staff_id: int, now: 
     policy = snapshots.policy_of(session.get_one(Program, parent.program_id))
     library = LiveSequences(session, parent.program_id)
     outcome = answers.apply(progress.staff_done(thread), digit, policy, localtime.minute(now), library=library)
-    snapshots.save_or_raise(session, parent, outcome.thread, now=now)
-    if outcome.profile_changes:
-        care.change_profile(session, parent, outcome.profile_changes, now=now, staff_id=staff_id)
-    for task in outcome.tasks:
-        tasks.ask_about(session, parent, kind="answer", words=task.words, now=now, priority=task.priority)
+
+    def add_task(priority: int, words: str) -> None:
+        tasks.ask_about(session, parent, kind="answer", words=words, now=now, priority=priority)
+
+    keeping.Keeper(session=session, parent=parent, now=now, add_task=add_task, staff_id=staff_id).keep(outcome)
     if outcome.safety_hold:
         by = f"staff:{staff_id}"
         holds.place_hold(session, family_id=parent.family_id, parent_id=parent.id, kind="safety", now=now, by=by)
