@@ -8,12 +8,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from nudges import publishing
 from nudges.families import care, snapshots
 from nudges.families.enrolling import EnrollError
 from nudges.inbound import settling
 from nudges.models.family import Parent
 from nudges.models.messages import Outbox
 from nudges.models.safety import Hold, LedgerEntry, Task
+from nudges.models.sequences import SequenceRow, SequenceVersion
 from nudges.outbound import planner
 from schedules import gate
 from tests.support.factories import LIBRARY, a_parent
@@ -75,6 +77,23 @@ def test_once_settled_onboarding_goes_on_and_no_reply_is_texted(sessions, asked,
     with sessions() as session:
         assert set(before) == {"ON-1", "ON-2"}
         assert "ON-3" in texts(session)
+
+
+@pytest.fixture
+def leading_on(sessions, people):
+    """A program whose admin has "1 only me" lead to another sequence."""
+    with sessions.begin() as session:
+        row = session.scalars(select(SequenceVersion).join(SequenceRow).where(SequenceRow.key == "ONBOARD")).one()
+        assert "then: [next]" in row.yaml
+        row.yaml = row.yaml.replace("then: [next]", "then: [start DEMYST]", 1)
+        row.sha256 = publishing.digest_of(row.yaml)
+
+
+def test_what_the_answer_starts_is_started_by_a_person_too(sessions, leading_on, asked, settle):
+    settle("1")
+    with sessions() as session:
+        thread = snapshots.thread_of(session, session.get_one(Parent, asked.id))
+        assert thread.in_sequence("DEMYST") is not None
 
 
 def test_a_phone_that_is_not_safe_is_held_until_a_person_has_looked(sessions, people, asked, settle, now):
